@@ -1,0 +1,53 @@
+# The commands of this project. `make demo` shows it, `make test` passes all tests; both set up what they need.
+
+SHELL   := /bin/bash
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X conpaas/client/daemon.Version=$(VERSION)
+NODE    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
+CACHE   ?= $(or $(CONPAAS_CACHE),/var/cache/cpsimage)
+export GOFLAGS := -buildvcs=false
+
+.PHONY: help build image demo test test-unit test-stories lint deps go-version clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+build: go-version ## build the five programs into bin/
+	@mkdir -p bin
+	$(NODE) -o bin/cps ./client
+	$(NODE) -o bin/cpsagent ./agent
+	$(NODE) -o bin/cpsmanager ./manager
+	$(NODE) -o bin/cpsimage ./imagebuilder
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cpsdirector ./director
+
+image: build ## make the root file system of the local cloud's machines, unless it is cached
+	bin/cpsimage build --format rootfs --cache $(CACHE)
+
+demo: go-version ## show the main job on the local cloud of this machine
+	@.ci/deps run
+	@$(MAKE) --no-print-directory build
+	@.ci/demo
+
+test: go-version ## install what the tests need and run all of them
+	@.ci/deps test
+	@$(MAKE) --no-print-directory lint test-unit test-stories
+
+test-unit: go-version ## unit, conformance and component tests
+	go vet ./...
+	go test -timeout 10m $$(go list ./... | grep -v '/client/e2e')
+	go test -timeout 2m -run '^TestArchitecture' ./client/e2e
+
+test-stories: build image ## the real programs against each other on the local cloud
+	go test -timeout 20m -count=1 ./client/e2e
+
+lint: go-version ## formatting and the chosen linters
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "these files want gofmt:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+
+deps: ## install what building, running and testing need (Debian packages)
+	@.ci/deps test
+
+go-version:
+	@.ci/go-version
+
+clean: ## remove what the build made; the image cache stays
+	rm -rf bin

@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"conpaas/certs/mtls"
+	"conpaas/client/api"
+	"conpaas/client/daemon"
+	"conpaas/client/join"
+	"conpaas/client/wire"
+)
+
+// loadParent gives the parent that the director has named last: at the join or since.
+func (a *App) loadParent() api.Parent {
+	data, err := a.host.State().Read(parentFile, 1<<20)
+	if err == nil {
+		var p api.Parent
+		if err = json.Unmarshal(data, &p); err == nil {
+			return p
+		}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		a.log.Warn("the stored parent cannot be read; the one of the join is tried first", "err", err)
+	}
+	return a.answer.Parent
+}
+
+func (a *App) currentParent() api.Parent {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.parent
+}
+
+// connect keeps a connection to the manager, on which the manager calls handler, until ctx ends. When there was
+// none for a while it asks the director who the manager is now.
+func (a *App) connect(ctx context.Context, handler http.Handler) {
+	pauses := backoff.NewExponentialBackOff()
+	pauses.InitialInterval, pauses.MaxInterval = a.timing.RetryFirst, min(a.timing.RetryLast, 5*time.Second)
+	lost := time.Now() // when the last connection ended; time.Since is not moved by jumps of the clock
+	patience := jitter(a.timing.ParentLookup)
+	for ctx.Err() == nil {
+		up, err := a.connectOnce(ctx, handler)
+		if ctx.Err() != nil {
+			return
+		}
+		if up {
+			lost, patience = time.Now(), jitter(a.timing.ParentLookup)
+			pauses.Reset()
+		}
+		a.log.Warn("no connection to the manager", "address", a.currentParent().Address, "err", err)
+		if time.Since(lost) > patience {
+			a.findParent(ctx)
+			lost, patience = time.Now(), jitter(a.timing.ParentLookup)
+		}
+		pause := time.NewTimer(pauses.NextBackOff())
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
+		}
+		pause.Stop()
+	}
+}
+
+// connectOnce dials the manager and serves it until the connection breaks. It tells whether there was one.
+func (a *App) connectOnce(ctx context.Context, handler http.Handler) (up bool, err error) {
+	parent := a.currentParent()
+	trying, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	slow := time.AfterFunc(a.timing.Connect, func() {
+		giveUp(fmt.Errorf("%s does not answer within %s", parent.Address, a.timing.Connect))
+	})
+	defer slow.Stop()
+	config := mtls.ClientConfig(a.store, nil, parent.ServerName)
+	config.Time = join.Clock(a.boot)
+	err = wire.Connect(trying, wire.Connection{
+		Client: config, Address: parent.Address, ServerName: parent.ServerName, Path: "/v1/connect",
+		Hello:   api.Hello{Node: a.boot.Node, BootID: a.bootID, Version: daemon.Version},
+		Handler: handler, Log: a.log,
+		OnUp: func() {
+			up = slow.Stop()
+			a.log.Info("connected to the manager", "address", parent.Address)
+		},
+	})
+	if cause := context.Cause(trying); cause != nil && ctx.Err() == nil {
+		err = cause
+	}
+	return up, err
+}
+
+// findParent asks the director who the manager is, and makes it known to the overlay. An answer that is no other
+// than before changes nothing; without an answer things stay as they are.
+func (a *App) findParent(ctx context.Context) {
+	limited, cancel := context.WithTimeout(ctx, a.timing.Connect)
+	defer cancel()
+	parent, err := join.FindParent(limited, a.boot, a.store)
+	if err != nil {
+		if !ended(ctx, err) {
+			a.log.Warn("the director does not say who the manager is", "err", err)
+		}
+		return
+	}
+	if err := a.checkParent(parent); err != nil {
+		a.log.Warn("the director names an impossible manager", "err", err)
+		return
+	}
+	if a.setParent(parent) {
+		a.log.Info("the manager is another one now", "address", parent.Address, "incarnation", parent.Incarnation)
+		a.board.event("agent.parent_changed", false, "its manager has been replaced (incarnation %d)", parent.Incarnation)
+	}
+	if err := a.overlay.sync(ctx); err != nil {
+		a.log.Warn("the overlay does not take the manager", "err", err)
+	}
+}
+
+// setParent notes the parent and tells whether it is another one.
+func (a *App) setParent(p api.Parent) bool {
+	data, err := json.Marshal(p)
+	if err == nil {
+		var changed bool
+		changed, err = a.host.State().Write(parentFile, data, 0o600)
+		if err == nil && !changed {
+			return false
+		}
+	}
+	if err != nil { // the director can be asked again
+		a.log.Warn("the parent cannot be stored", "err", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.parent = p
+	return true
+}
+
+func (a *App) checkParent(p api.Parent) error {
+	if p.Address == "" || p.ServerName == "" {
+		return fmt.Errorf("parent: it has no address or no name: %q, %q", p.Address, p.ServerName)
+	}
+	if err := checkRelays(p.Relays); err != nil {
+		return fmt.Errorf("parent: %w", err)
+	}
+	if p.Peer != nil {
+		if err := a.checkPeers([]api.Peer{*p.Peer}); err != nil {
+			return fmt.Errorf("parent: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"conpaas/agent/service"
+	"conpaas/client/api"
+	"conpaas/client/daemon"
+)
+
+// worker is the state of the one goroutine that changes the machine.
+type worker struct {
+	a    *App
+	kind api.ServiceType
+	half service.Half // of kind
+
+	done    *stored            // the last that was applied, with or without success
+	errs    map[api.Role]error // of the roles at that
+	err     error              // of everything else at that
+	failed  bool               // there was one of either
+	again   *time.Timer        // when to apply it once more
+	delays  *backoff.ExponentialBackOff
+	reports map[api.Role]string // last reason that was logged, so that it is logged once
+}
+
+// work makes the machine what the latest spec says, again where that did not work, and reports how its roles are,
+// until ctx ends.
+func (a *App) work(ctx context.Context) {
+	w := &worker{a: a, delays: backoff.NewExponentialBackOff(), again: time.NewTimer(0), reports: map[api.Role]string{}}
+	w.delays.InitialInterval, w.delays.MaxInterval = a.timing.RetryFirst, a.timing.RetryLast
+	defer w.again.Stop()
+	look := time.NewTimer(a.timing.Look)
+	defer look.Stop()
+	retry := false
+	for {
+		want := a.latest()
+		if want != w.done || retry {
+			w.apply(ctx, want)
+		}
+		look.Reset(w.look(ctx))
+		retry = false
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.wake:
+			// a blob has come, or a spec
+			retry = w.err != nil
+		case <-w.again.C:
+			retry = true
+		case <-look.C:
+		case <-a.host.Service().Changed():
+		}
+	}
+}
+
+// apply brings the machine to want. The overlay comes first, since roles bind its address; a spec whose blobs are
+// missing leaves the roles as they are.
+func (w *worker) apply(ctx context.Context, want *stored) {
+	if w.done != want {
+		w.delays.Reset()
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.a.timing.Apply)
+	defer cancel()
+	if want == nil {
+		w.err = w.a.overlay.sync(ctx)
+	} else {
+		w.errs, w.err = w.perform(ctx, want)
+	}
+	w.settle(want)
+}
+
+// settle notes what was applied and plans the next time.
+func (w *worker) settle(want *stored) {
+	news := w.done != want || w.failed
+	w.done, w.failed = want, w.failure() != ""
+	next := w.a.timing.Reapply
+	if w.err != nil || len(w.errs) > 0 {
+		next = w.delays.NextBackOff()
+	}
+	w.again.Reset(next)
+	w.a.board.change(func(s *api.NodeStatus) {
+		s.Error = w.failure()
+		if s.Error == "" && want != nil {
+			s.Applied = want.Spec.Revision
+			s.Fingerprint, _ = want.Spec.Fingerprint() // its configurations were checked to be JSON
+		}
+	})
+	if text := w.failure(); text != "" {
+		w.a.log.Warn("spec is not applied", "retry", next, "err", text)
+	} else if want != nil && news {
+		w.a.log.Info("spec is applied", "revision", want.Spec.Revision, daemon.KeyService, want.Spec.Service, "roles", len(want.Spec.Roles), "peers", len(want.Spec.Overlay.Peers))
+	}
+}
+
+func (w *worker) failure() string {
+	errs := []error{w.err}
+	for _, role := range slices.Sorted(maps.Keys(w.errs)) {
+		errs = append(errs, fmt.Errorf("role %s: %w", role, w.errs[role]))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func (w *worker) perform(ctx context.Context, want *stored) (map[api.Role]error, error) {
+	a, s := w.a, want.Spec
+	saved := a.saveSpec(want) // peers that came as a change are not on disk yet; a full disk does not keep them from being applied
+	if err := a.overlay.sync(ctx); err != nil {
+		return nil, errors.Join(saved, err)
+	}
+	lacks := a.lacks(s.Blobs)
+	a.board.change(func(st *api.NodeStatus) { st.Lacks = lacks })
+	if len(lacks) > 0 {
+		return nil, errors.Join(saved, fmt.Errorf("%d of %d blobs have not come yet", len(lacks), len(s.Blobs)))
+	}
+	half, err := w.halfOf(ctx, s.Type)
+	if err != nil {
+		return nil, errors.Join(saved, err)
+	}
+	var errs map[api.Role]error
+	if err := a.safely("apply", func() { errs = half.Apply(ctx, a.host, a.node(s), s.Roles) }); err != nil || len(errs) > 0 {
+		return errs, errors.Join(saved, err)
+	}
+	return nil, errors.Join(saved, a.prune(s.Blobs))
+}
+
+// halfOf gives the half of a type. When the type changes the old half's programs are ended by name, also those
+// that an agent before this one has started: the new half's first Apply ends what it does not know.
+func (w *worker) halfOf(ctx context.Context, kind api.ServiceType) (service.Half, error) {
+	if w.half != nil && w.kind == kind {
+		return w.half, nil
+	}
+	if w.half != nil {
+		if err := w.half.Stop(ctx, w.a.host); err != nil {
+			return nil, fmt.Errorf("stop the roles of type %s: %w", w.kind, err)
+		}
+	}
+	make, ok := w.a.halves[kind]
+	if !ok {
+		return nil, fmt.Errorf("this version of the agent has no service type %q", kind)
+	}
+	w.kind, w.half = kind, make()
+	return w.half, nil
+}
+
+// look asks how the roles are, and tells when to look again.
+func (w *worker) look(ctx context.Context) time.Duration {
+	if w.half == nil || w.done == nil {
+		return w.a.timing.Watch
+	}
+	s := w.done.Spec
+	var roles []api.RoleStatus
+	if err := w.a.safely("look", func() { roles = w.half.Status(ctx, w.a.host, w.a.node(s), s.Roles) }); err != nil {
+		for _, r := range s.Roles {
+			roles = append(roles, api.RoleStatus{Role: r.Role, State: api.RoleFailed, Reason: err.Error()})
+		}
+	}
+	pause := w.a.timing.Watch
+	for i, r := range roles {
+		if err := w.errs[r.Role]; err != nil {
+			roles[i].State, roles[i].Reason = api.RoleFailed, err.Error()
+		}
+		if roles[i].State == api.RoleStarting || roles[i].State == api.RoleFailed {
+			pause = w.a.timing.Look
+		}
+		w.tell(roles[i])
+	}
+	if ctx.Err() == nil {
+		w.a.board.change(func(st *api.NodeStatus) { st.Roles = roles })
+	}
+	return pause
+}
+
+// safely makes a panic of a half an error: a configuration that brings one about must not end the agent, which would
+// find it on its disk again and could not be sent another.
+func (a *App) safely(what string, f func()) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			a.log.Error("panic of a service's half", "in", what, "fault", fault, "stack", string(debug.Stack()))
+			err = fmt.Errorf("a fault of the agent: %v", fault)
+		}
+	}()
+	f()
+	return nil
+}
+
+// tell logs a role's state when it is another than before.
+func (w *worker) tell(r api.RoleStatus) {
+	now := string(r.State) + " " + r.Reason
+	if w.reports[r.Role] == now {
+		return
+	}
+	w.reports[r.Role] = now
+	w.a.log.Info("role", daemon.KeyRole, r.Role, "state", r.State, "reason", r.Reason, "pids", r.PIDs)
+}

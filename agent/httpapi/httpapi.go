@@ -1,0 +1,57 @@
+// Package httpapi is the agent's own HTTP: the routes that its manager calls through the connection that the agent has
+// opened.
+//
+// It reads and answers requests and knows nothing of how the agent does what it is told; that is agent/app.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"conpaas/agent/app"
+	"conpaas/client/api"
+	"conpaas/client/daemon"
+	"conpaas/client/wire"
+)
+
+// maxSpec is how large a spec or a change of peers may be: one with the most peers has about 12 MB.
+const maxSpec = 32 << 20
+
+type server struct {
+	app *app.App
+}
+
+// New gives the routes. Every call must come from the manager, and carry an epoch that the guard lets through.
+func New(a *app.App, log *slog.Logger) http.Handler {
+	return a.Guard().Middleware(routes(a, log).Handler())
+}
+
+func routes(a *app.App, log *slog.Logger) *wire.API {
+	s := &server{app: a}
+	w := wire.NewAPI(wire.Options{
+		Title: "ConPaaS agent", Version: daemon.Version, Log: log,
+		// Whoever calls through the tunnel is the parent that the agent has dialled and whose certificate it
+		// has checked.
+		Authenticate: func(*http.Request) (wire.Caller, error) { return wire.Caller{Kind: wire.KindManager}, nil },
+	})
+	wire.Register(w, wire.Route{Method: http.MethodPut, Path: "/v1/spec", ID: "put-spec", Summary: "Say what the node is to be", Status: http.StatusNoContent, MaxBody: maxSpec}, manager(), s.putSpec)
+	wire.Register(w, wire.Route{Method: http.MethodPatch, Path: "/v1/peers", ID: "patch-peers", Summary: "Change the peers", Status: http.StatusNoContent, MaxBody: maxSpec}, manager(), s.patchPeers)
+	wire.Register(w, wire.Route{Method: http.MethodGet, Path: "/v1/logs", ID: "list-logs", Summary: "Names of the node's logs"}, manager(), s.listLogs)
+	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "read-log", Summary: "The last lines of a log, and what is added"}, manager(), s.readLog)
+	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream", Summary: "Status and events as they come"}, manager(), s.stream)
+	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Summary: "Run a command"}, manager(), s.exec)
+	w.Raw(wire.Route{Method: http.MethodHead, Path: "/v1/blobs/{sha256}", ID: "find-blob", Summary: "How much of a blob is here"}, manager(), s.findBlob)
+	w.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/blobs/{sha256}", ID: "put-blob", Summary: "Send a blob or the rest of one", MaxBody: app.MaxBlob}, manager(), s.putBlob)
+	return w
+}
+
+// manager is the only rule there is: an agent obeys its manager.
+func manager() wire.Rule {
+	return wire.Rule{Name: "manager", Allow: func(_ context.Context, c wire.Caller, _ func(string) string) error {
+		if c.Kind != wire.KindManager {
+			return api.Errorf(api.CodeForbidden, "only the manager of the application may call its agents")
+		}
+		return nil
+	}}
+}

@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/http"
+	"strconv"
+
+	"conpaas/client/api"
+)
+
+// defaultLines is how much of a log is given when the caller does not say.
+const defaultLines = 100
+
+type logsOutput struct {
+	Body api.List[string]
+}
+
+func (s *server) listLogs(context.Context, *struct{}) (*logsOutput, error) {
+	names, err := s.app.Host().Logs().Names()
+	if err != nil {
+		return nil, err
+	}
+	return &logsOutput{Body: api.List[string]{Items: names}}, nil
+}
+
+func (s *server) readLog(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+	lines, follow := defaultLines, false
+	var err error
+	if text := r.URL.Query().Get("lines"); text != "" {
+		if lines, err = strconv.Atoi(text); err != nil || lines < 0 {
+			return api.InField("lines", "%.20q is no number of lines", text)
+		}
+	}
+	if text := r.URL.Query().Get("follow"); text != "" {
+		if follow, err = strconv.ParseBool(text); err != nil {
+			return api.InField("follow", "%.20q is neither true nor false", text)
+		}
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	logs := s.app.Host().Logs()
+	if follow {
+		return unknownLog(logs.Follow(r.Context(), path("name"), lines, flusher{w: w, control: http.NewResponseController(w)}))
+	}
+	text, err := logs.Tail(path("name"), lines)
+	if err != nil {
+		return unknownLog(err)
+	}
+	_, err = w.Write(text)
+	return err
+}
+
+func unknownLog(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return api.Errorf(api.CodeNotFound, "this node has no such log: %v", err)
+	}
+	return err
+}
+
+// flusher sends what is written at once; also nothing, so that the reader of a quiet log gets its answer.
+type flusher struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (f flusher) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, f.control.Flush()
+}

@@ -1,0 +1,30 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"conpaas/client/api"
+	"conpaas/client/wire"
+)
+
+type specInput struct {
+	Body api.NodeSpec
+}
+
+type peersInput struct {
+	Body api.PeerDelta
+}
+
+func (s *server) putSpec(_ context.Context, in *specInput) (*struct{}, error) {
+	return nil, s.app.PutSpec(s.app.Guard().Current(), in.Body)
+}
+
+func (s *server) patchPeers(_ context.Context, in *peersInput) (*struct{}, error) {
+	return nil, s.app.PatchPeers(s.app.Guard().Current(), in.Body)
+}
+
+func (s *server) stream(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
+	lines := wire.NewLineWriter(w)
+	return s.app.Reports(r.Context(), func(report api.AgentReport) error { return lines.Write(report) })
+}

@@ -1,0 +1,82 @@
+package helloworld
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"conpaas/agent/host"
+)
+
+// pageServer is the name of the agent's own server and of the hidden command that is its body.
+const pageServer = "page"
+
+// PageCommand is the hidden command of the agent's program that calls ServePage. It takes --root and, once or
+// more, --listen.
+const PageCommand = pageServer
+
+func pageProgram(h *host.Host, want config) host.Program {
+	args := []string{PageCommand, "--root", h.Root()}
+	for _, l := range want.listen {
+		args = append(args, "--listen", l.String())
+	}
+	return host.Program{Name: pageServer, Path: h.Self(), Args: args, Grace: 10 * time.Second}
+}
+
+// ServePage serves the page on the addresses until ctx ends and the requests in flight have ended.
+func ServePage(ctx context.Context, h *host.Host, listen []netip.AddrPort) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		data, err := h.State().Read(pageFile, 1<<20)
+		if err != nil {
+			http.Error(w, "the page is not there", http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Write(data)
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second}
+	listeners := make([]net.Listener, 0, len(listen))
+	for _, address := range listen {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address.String())
+		if err != nil {
+			return errors.Join(fmt.Errorf("listen on %s for the page: %w", address, err), closeAll(listeners))
+		}
+		listeners = append(listeners, l)
+	}
+	if len(listeners) == 0 {
+		return errors.New("name at least one address with --listen")
+	}
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { ended <- server.Serve(l) }()
+	}
+	var errs []error
+	waiting := len(listeners)
+	select {
+	case <-ctx.Done():
+	case err := <-ended:
+		errs, waiting = append(errs, err), waiting-1
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	errs = append(errs, server.Shutdown(end))
+	for range waiting {
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func closeAll(listeners []net.Listener) error {
+	var errs []error
+	for _, l := range listeners {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}

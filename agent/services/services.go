@@ -1,0 +1,17 @@
+// Package services is the table of the agent halves that this program has, one folder per service type.
+//
+// It knows nothing of what the halves do.
+package services
+
+import (
+	"conpaas/agent/service"
+	"conpaas/agent/services/helloworld"
+	"conpaas/client/api"
+)
+
+// All gives the maker of the agent half of every service type of the catalogue.
+func All() map[api.ServiceType]func() service.Half {
+	return map[api.ServiceType]func() service.Half{
+		api.Helloworld: func() service.Half { return helloworld.New() },
+	}
+}

@@ -1,0 +1,42 @@
+package command
+
+import (
+	"fmt"
+	"io"
+
+	"conpaas/client/director"
+
+	"github.com/spf13/cobra"
+)
+
+// logOptions are the flags of the commands that show logs.
+type logOptions struct {
+	query director.LogQuery
+	raw   bool
+}
+
+func (o *logOptions) flags(cmd *cobra.Command) {
+	cmd.Flags().IntVarP(&o.query.Lines, "lines", "n", 0, "only the last `N` lines (default: as many as the director gives)")
+	cmd.Flags().BoolVarP(&o.query.Follow, "follow", "f", false, "go on with the lines that come, until interrupted")
+	rawFlag(cmd, &o.raw)
+}
+
+func rawFlag(cmd *cobra.Command, raw *bool) {
+	cmd.Flags().BoolVar(raw, "raw", false, "let the terminal obey escapes in the text; elsewhere they pass anyway")
+}
+
+// copyText shows a text from a machine as it is, but for what a terminal would obey.
+func (g *Global) copyText(what string, text io.ReadCloser, err error, raw bool) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	defer func() { _ = text.Close() }()
+	to := g.out.Text()
+	if raw {
+		to = g.out.Writer
+	}
+	if _, err := io.Copy(to, text); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}

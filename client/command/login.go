@@ -1,0 +1,110 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/client/director"
+
+	"github.com/spf13/cobra"
+)
+
+type loginOptions struct {
+	username, passwordFile, caFile, fingerprint string
+}
+
+func newLoginCommand(g *Global) *cobra.Command {
+	var o loginOptions
+	cmd := &cobra.Command{
+		Use:   "login [URL]",
+		Short: "Log in to a director and remember it",
+		Long: `Log in to a director. Its CA certificate is looked at first: give it as a file, or give its
+fingerprint, or compare the fingerprint that is shown with the one that the director's administrator
+gives you. From then on nothing but this CA is trusted.
+
+Scheme and port of the URL may be left out; the URL of the last login is the default.`,
+		Example: `cps login https://director.example.org:5555
+cps login director.example.org --username alice --password-file ~/secret --ca ca_cert.pem
+cps login director.example.org --username alice --password-file -`,
+		Args: words("[URL]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.caFile != "" && o.fingerprint != "" {
+				return usagef("log in: --ca and --fingerprint are two ways to the same; pass one")
+			}
+			g.loggingIn = true
+			return g.login(cmd.Context(), args, o)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.username, "username", "", "the user's `name` (default: that of the last login, else it is asked for)")
+	flags.StringVar(&o.passwordFile, "password-file", "", "read the password from a `file`, from standard input when it is -")
+	flags.StringVar(&o.caFile, "ca", "", "trust the CA certificates in a `file`")
+	flags.StringVar(&o.fingerprint, "fingerprint", "", "trust the director's CA certificate with this `SHA256:…`")
+	return cmd
+}
+
+// session is what login shows; the token is not part of it.
+type session struct {
+	Director string    `json:"director"`
+	User     api.User  `json:"user"`
+	Expires  time.Time `json:"expires"`
+}
+
+func (g *Global) login(ctx context.Context, args []string, o loginOptions) error {
+	h, err := g.home()
+	if err != nil {
+		return err
+	}
+	last, err := h.load()
+	if err != nil { // a login is the way out of a state folder that is broken
+		last = login{}
+	}
+	url, err := g.loginURL(args, last)
+	if err != nil {
+		return err
+	}
+	if o.passwordFile == "" && !g.prompt.Possible() {
+		return usagef("log in: there is no terminal to ask for the password; pass --password-file FILE, or --password-file - to read it from standard input")
+	}
+	ca, from, err := g.chooseCA(ctx, h, url, last, o)
+	if err != nil {
+		return fmt.Errorf("log in at %s: %w", url, err)
+	}
+	in, err := g.credentials(ctx, last, o)
+	if err != nil {
+		return fmt.Errorf("log in at %s: %w", url, err)
+	}
+	c, err := g.dial(url, ca, from, "")
+	if err != nil {
+		return fmt.Errorf("log in at %s: %w", url, err)
+	}
+	token, err := c.Login(ctx, in)
+	if err != nil {
+		return fmt.Errorf("log in at %s as %q: %w", url, in.Username, err)
+	}
+	if err := h.save(login{settings: settings{Director: url, Username: in.Username}, authority: ca, token: token.Token}); err != nil {
+		return err
+	}
+	return g.say(session{url, token.User, token.Expires}, "Logged in at %s as %s until %s.", url, token.User.Name, at(token.Expires))
+}
+
+func (g *Global) loginURL(args []string, last login) (string, error) {
+	text := g.directorURL
+	if len(args) > 0 {
+		text = args[0]
+	}
+	switch {
+	case text != "":
+		url, err := director.ParseURL(text)
+		if err != nil {
+			return "", usagef("log in: %w", err)
+		}
+		return url, nil
+	case last.settings.Director != "":
+		return last.settings.Director, nil
+	}
+	return "", usagef("log in: which director? Pass its URL: cps login https://director.example.org:%s", director.Port)
+}

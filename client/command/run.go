@@ -1,0 +1,67 @@
+// Package command is the command line client cps: a file per noun, and what they share: output, waiting for
+// operations, exit codes, completion and the state that a login keeps.
+//
+// It knows the director only by package client/director: its routes, addresses and certificates are not its own.
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"conpaas/client/ui"
+)
+
+// System is what the process gives a run of cps.
+type System struct {
+	Args           []string // the name of the program first
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+}
+
+// Main runs cps in this process and gives its exit status. An interrupt ends it gently, a second one at once.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	return Run(ctx, System{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
+}
+
+// Run runs one command and gives its exit status; cps help exit-codes lists them.
+func Run(ctx context.Context, s System) int {
+	g := newGlobal(s)
+	root := newRootCommand(g)
+	root.SetArgs(arguments(s.Args))
+	root.SetIn(s.Stdin)
+	root.SetOut(s.Stdout)
+	root.SetErr(s.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	status := exitStatus(ctx, err)
+	if text := g.explain(ctx, err); text != "" {
+		fmt.Fprintf(g.err, "cps: %s\n", ui.CleanLines(text))
+	}
+	return status
+}
+
+// arguments reads the name that the program was called by: cps-service add is cps service add, as with the
+// shortcuts of the original tools.
+func arguments(args []string) []string {
+	if len(args) == 0 {
+		return nil
+	}
+	name := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
+	noun, ok := strings.CutPrefix(name, "cps-")
+	if !ok || noun == "tools" || strings.HasPrefix(noun, "_") {
+		return args[1:]
+	}
+	return append([]string{noun}, args[1:]...)
+}

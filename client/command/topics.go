@@ -1,0 +1,53 @@
+package command
+
+import "github.com/spf13/cobra"
+
+func newExitCodesTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-codes",
+		Short: "What the exit status of cps means",
+		Long: `The exit status of cps says what a script has to do next:
+
+  0    it worked
+  1    it failed: the request is wrong, a name is taken, the state does not allow it
+  2    the command line is wrong, or a confirmation or password is needed and there is no terminal
+  3    the application, service, node, operation or cloud is not there, or belongs to somebody else
+  4    refused: not logged in, no right, quota or credit used up, certificate not trusted
+  5    the director or something that it needs does not answer now, or --timeout has passed; try again
+  6    the operation that was waited for has failed or was cancelled
+  130  interrupted; an operation that was begun goes on
+
+cps node exec gives the exit status of the command that ran on the node, where one ran.`,
+	}
+}
+
+func newOutputTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "output",
+		Short: "Tables, JSON and YAML",
+		Long: `Every command that shows something does so as a table for people (the default), with -o json as
+JSON or with -o yaml as YAML. Scripts use JSON or YAML: their field names are those of the API and
+stay; tables may change. A list is an array. Times are UTC, sizes are bytes.
+
+Results go to standard output; progress, questions and errors go to standard error. Tables are cut
+to the width of a terminal and are whole elsewhere. Colours are used on terminals only, and never
+when NO_COLOR is set. Characters by which a name could deceive a terminal are shown as escapes.
+
+Commands that begin an operation wait for it and then show it; with --no-wait they show it at once.`,
+	}
+}
+
+func newFilesTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "files",
+		Short: "The files and variables that cps uses",
+		Long: `The state folder is ~/.conpaas, the one in $CONPAAS_HOME, or the one of --conf:
+
+  ca_cert.pem  the CA certificates that the director's certificate must be signed by
+  config       the director's URL and the user name of the last login, as JSON
+  token        what proves the login; who can read it acts as you
+
+Variables: CONPAAS_HOME names the state folder; NO_COLOR switches colours off. Called by a name such
+as cps-service, cps behaves as cps service.`,
+	}
+}

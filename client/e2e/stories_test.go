@@ -1,0 +1,119 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var keep = flag.Bool("keep", false, "keep the folders of the stories")
+
+// TestMain adds the small programs that stories use beside the real ones.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"get": get, "await": await})
+}
+
+// get URL: prints the page; a status other than 200 is an error.
+func get() {
+	client := &http.Client{Timeout: 10 * time.Second}
+	res, err := client.Get(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	defer res.Body.Close()
+	_, _ = io.Copy(os.Stdout, res.Body)
+	if res.StatusCode != http.StatusOK {
+		fmt.Fprintln(os.Stderr, res.Status)
+		os.Exit(1)
+	}
+}
+
+// await DURATION TEXT COMMAND…: runs the command until it succeeds and its output holds the text ("" for any).
+func await() {
+	limit, err := time.ParseDuration(os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	deadline := time.Now().Add(limit)
+	for {
+		out, err := exec.Command(os.Args[3], os.Args[4:]...).CombinedOutput()
+		if err == nil && strings.Contains(string(out), os.Args[2]) {
+			os.Stdout.Write(out)
+			return
+		}
+		if time.Now().After(deadline) {
+			fmt.Fprintf(os.Stderr, "not within %v: %v\n%s", limit, err, out)
+			os.Exit(1)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+type worldKey struct{}
+
+// The stories of a runtime are in testdata/<runtime>: the real programs, told by what people type.
+func TestStoryProcess(t *testing.T)   { stories(t, "process") }
+func TestStoryContainer(t *testing.T) { stories(t, "container") }
+
+func stories(t *testing.T, runtime string) {
+	if _, err := programs(); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", runtime),
+		TestWork:            *keep,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			w := newWorld(env.T().(testing.TB), env.WorkDir, runtime)
+			env.Values[worldKey{}] = w
+			env.Setenv("HOME", w.path("home"))
+			env.Setenv("PATH", w.bin+":"+env.Getenv("PATH"))
+			env.Setenv("DIRECTOR", w.url())
+			env.Setenv("DATA", w.data())
+			env.Setenv("NO_COLOR", "1")
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"director":   directorCommand,
+			"login":      func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(worldKey{}).(*world).login() },
+			"setenvfrom": setenvFrom,
+		},
+	})
+}
+
+// director start|stop|kill
+func directorCommand(ts *testscript.TestScript, neg bool, args []string) {
+	w := ts.Value(worldKey{}).(*world)
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: director start|stop|kill")
+	}
+	switch args[0] {
+	case "start":
+		w.start()
+	case "stop":
+		w.stop()
+	case "kill":
+		w.kill()
+	default:
+		ts.Fatalf("usage: director start|stop|kill")
+	}
+}
+
+// setenvfrom NAME: sets a variable to what the last command printed.
+func setenvFrom(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: setenvfrom NAME")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}

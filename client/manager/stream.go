@@ -1,0 +1,44 @@
+package manager
+
+import (
+	"context"
+	"iter"
+	"net/http"
+
+	"conpaas/client/api"
+	"conpaas/client/wire"
+)
+
+// Stream opens the manager's reports and gives them as they come: the first is a snapshot of everything (of an
+// application of thousands of machines the first few are), later ones carry what has changed, and there is at least one
+// each 10 s, so that a reader may take a longer silence for a dead manager. Every Status in it is whole. The sequence
+// ends with an error when the connection breaks or ctx ends; stopping early closes it.
+func (c *Client) Stream(ctx context.Context, epoch api.Epoch) iter.Seq2[api.ManagerReport, error] {
+	return func(yield func(api.ManagerReport, error) bool) {
+		var m merger
+		for report, err := range lines[api.ManagerReport](ctx, c.wire, http.MethodGet, "/v1/stream", nil, epoch) {
+			m.merge(&report)
+			if !yield(report, err) {
+				return
+			}
+		}
+	}
+}
+
+// lines makes a streaming call when the sequence is read, and closes it when the reading ends.
+func lines[T any](ctx context.Context, c *wire.Client, method, path string, in any, epoch api.Epoch) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		body, err := wire.Stream(ctx, c, method, path, in, wire.WithEpoch(epoch))
+		if err != nil {
+			var none T
+			yield(none, err)
+			return
+		}
+		defer body.Close()
+		for line, err := range wire.Lines[T](body) {
+			if !yield(line, err) || err != nil {
+				return
+			}
+		}
+	}
+}

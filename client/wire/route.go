@@ -1,0 +1,217 @@
+package wire
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
+	"github.com/labstack/echo/v4"
+
+	"conpaas/client/api"
+)
+
+// Register adds a typed route. I is a struct with fields tagged path:"…" and query:"…" and a Body; O has a Body, or
+// none. What is not described by I is refused before h runs. h may take 60 s; its error is answered as the *api.Error
+// that it wraps, any other as internal, with its text in the log only. Register panics on a route without a rule, or that
+// is there already.
+func Register[I, O any](a *API, r Route, rule Rule, h func(ctx context.Context, in *I) (*O, error)) {
+	a.add(r, rule)
+	operation := huma.Operation{
+		OperationID: r.ID, Method: r.Method, Path: r.Path, Summary: r.Summary, DefaultStatus: r.Status,
+		MaxBodyBytes: r.maxBody() + 1, // huma refuses a body of exactly its limit
+		Middlewares:  huma.Middlewares{a.gate(rule)},
+	}
+	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(ctx, handlerTime)
+		defer cancel()
+		out, err := h(ctx, in)
+		if err != nil {
+			return nil, problemOf(ctx, err)
+		}
+		return out, nil
+	})
+	for _, schema := range a.huma.OpenAPI().Components.Schemas.Map() {
+		a.loosen(schema)
+	}
+}
+
+// Raw adds a route whose handler reads and writes by itself: streams, downloads, upgrades. An error of h before the first
+// byte is answered like that of a typed handler; after it, the connection is cut so that the caller sees that the answer
+// is not complete. The request's context ends when the caller leaves and when Serve begins to shut down.
+func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Request, path func(string) string) error) {
+	a.add(r, rule)
+	path, rest := r.Path, ""
+	if i := strings.LastIndex(path, "{"); i >= 0 && strings.HasSuffix(path, "...}") {
+		path, rest = path[:i]+"*", strings.TrimSuffix(path[i+1:], "...}")
+	}
+	a.describe(r)
+	a.echo.Add(r.Method, strings.NewReplacer("{", ":", "}", "").Replace(path), func(c echo.Context) error {
+		value := func(name string) string {
+			if rest != "" && name == rest {
+				name = "*"
+			}
+			return c.Param(name)
+		}
+		ctx, err := a.admit(c, rule, value)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := untilShutdown(ctx)
+		defer cancel()
+		record := c.Response().Writer.(*recorder)
+		request := c.Request().WithContext(ctx)
+		request.Body = http.MaxBytesReader(record.ResponseWriter, request.Body, r.maxBody())
+		err = h(record, request, value)
+		if err == nil || !record.begun() {
+			return err
+		}
+		note(ctx, http.StatusInternalServerError, err)
+		if !record.hijacked {
+			panic(http.ErrAbortHandler)
+		}
+		return nil
+	})
+}
+
+// describe puts a Raw route into OpenAPI: what it reads and writes is said in words only.
+func (a *API) describe(r Route) {
+	document := a.huma.OpenAPI()
+	operation := &huma.Operation{
+		OperationID: r.ID, Method: r.Method, Path: strings.Replace(r.Path, "...}", "}", 1), Summary: r.Summary,
+		Responses: map[string]*huma.Response{
+			strconv.Itoa(cmp.Or(r.Status, http.StatusOK)): {Description: "A stream or a document"},
+			"default": {Description: "Error", Content: map[string]*huma.MediaType{
+				problemType: {Schema: document.Components.Schemas.Schema(reflect.TypeFor[api.Error](), true, "Error")},
+			}},
+		},
+	}
+	for part := range strings.SplitSeq(operation.Path, "/") {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			operation.Parameters = append(operation.Parameters, &huma.Param{
+				Name: strings.TrimSuffix(name, "}"), In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString},
+			})
+		}
+	}
+	document.AddOperation(operation)
+}
+
+func (r Route) maxBody() int64 {
+	if r.MaxBody == 0 {
+		return bodyMax
+	}
+	return r.MaxBody
+}
+
+// add checks a route and puts it into the list.
+func (a *API) add(r Route, rule Rule) {
+	name := r.Method + " " + r.Path
+	if r.Method == "" || !strings.HasPrefix(r.Path, "/") || r.ID == "" {
+		panic(fmt.Sprintf("wire: route %q (%s) needs a method, a path from / on and an id", name, r.ID))
+	}
+	if rule.Name == "" || rule.Allow == nil {
+		panic(fmt.Sprintf("wire: route %s has no access rule", name))
+	}
+	if slices.ContainsFunc(a.routes, func(o RouteInfo) bool { return o.ID == r.ID || o.Method+" "+o.Path == name }) {
+		panic(fmt.Sprintf("wire: route %s (%s) is there already", name, r.ID))
+	}
+	a.routes = append(a.routes, RouteInfo{Method: r.Method, Path: r.Path, ID: r.ID, Rule: rule.Name})
+}
+
+// gate admits the caller of a typed route before its body is read.
+func (a *API) gate(rule Rule) func(huma.Context, func(huma.Context)) {
+	return func(c huma.Context, next func(huma.Context)) {
+		inner := humaecho.Unwrap(c)
+		ctx, err := a.admit(inner, rule, c.Param)
+		if err != nil {
+			writeProblem(inner.Response(), inner.Request(), err)
+			return
+		}
+		next(huma.WithContext(c, ctx))
+	}
+}
+
+// admit finds out who calls and asks the rule.
+func (a *API) admit(c echo.Context, rule Rule, path func(string) string) (context.Context, error) {
+	r := c.Request()
+	for i, name := range c.ParamNames() {
+		// echo lets the last parameter of a path take all the rest, or nothing.
+		if value := c.ParamValues()[i]; name != "*" && (value == "" || strings.Contains(value, "/")) {
+			return nil, unrouted(echo.ErrNotFound, c)
+		}
+	}
+	caller, unknown := a.options.Authenticate(r)
+	if unknown != nil {
+		caller = Caller{}
+	}
+	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+		x.caller = caller
+	}
+	ctx := withCaller(r.Context(), caller)
+	err := rule.Allow(ctx, caller, path)
+	if err != nil && unknown != nil {
+		err = unknown
+	}
+	return ctx, err
+}
+
+// Decode reads the JSON body of a Raw route as strictly as a typed route does: one document, no unknown members, within
+// the route's limit. Its errors are *api.Error.
+func Decode(r *http.Request, into any) error {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
+		e := api.Errorf(api.CodeInvalid, "the body must be application/json, not %q", r.Header.Get("Content-Type"))
+		e.Status = http.StatusUnsupportedMediaType
+		return e
+	}
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil {
+		if _, more := decoder.Token(); more == io.EOF {
+			return nil
+		}
+		return api.InField("body", "there is more after the JSON document")
+	}
+	if known := describe(r.Context(), err); known.Code != api.CodeInternal {
+		return &known
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return api.InField(wrong.Field, "it cannot be a %s", wrong.Value)
+	}
+	return api.InField("body", "%v", err)
+}
+
+// aliasProblem shows every error in OpenAPI as the api.Error that it is.
+func aliasProblem(r huma.Registry) {
+	r.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Error]())
+}
+
+// loosen lets through what Go's zero values look like in JSON: null for a map without entries (huma lets only lists be
+// null), and "" for an address that is not known. Addresses are still checked, when the body is decoded.
+func (a *API) loosen(s *huma.Schema) {
+	if s == nil || a.loose[s] {
+		return
+	}
+	a.loose[s] = true
+	if s.Format == "ip" {
+		s.Format = ""
+	}
+	if entry, ok := s.AdditionalProperties.(*huma.Schema); ok {
+		s.Nullable = true
+		a.loosen(entry)
+	}
+	for _, member := range s.Properties {
+		a.loosen(member)
+	}
+	a.loosen(s.Items)
+}

@@ -1,0 +1,396 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/client/manager"
+	"conpaas/director/store"
+	"conpaas/director/store/life"
+)
+
+// Actor is the user on whose behalf a use case runs.
+type Actor struct {
+	ID    api.UserID
+	Name  string
+	Admin bool
+}
+
+// defaultCloud is the cloud of [iaas].
+const defaultCloud = "default"
+
+// Applications gives a page of the actor's applications; after is Next of the page before.
+func (d *Director) Applications(ctx context.Context, a Actor, after string) (list api.List[api.Application], err error) {
+	page, err := pageAfter(after)
+	if err != nil {
+		return list, err
+	}
+	err = d.store.View(ctx, func(r *store.Read) error {
+		applications, next, err := r.Applications(a.ID, page)
+		if err != nil {
+			return err
+		}
+		ids := make([]api.ApplicationID, len(applications))
+		for i, v := range applications {
+			ids[i] = v.ID
+		}
+		facts, err := r.ApplicationFacts(ids)
+		if err != nil {
+			return err
+		}
+		list.Items = make([]api.Application, len(applications))
+		for i, v := range applications {
+			list.Items[i] = showApplication(v, a.Name, facts[v.ID])
+		}
+		list.Next = cursor(next)
+		return nil
+	})
+	return list, problem(err)
+}
+
+// pageAfter reads the cursor of a list.
+func pageAfter(after string) (store.Page, error) {
+	if after == "" {
+		return store.Page{}, nil
+	}
+	n, err := strconv.ParseInt(after, 10, 64)
+	if err != nil || n < 0 {
+		return store.Page{}, api.InField("query.after", "want what the page before gave as next")
+	}
+	return store.Page{After: n}, nil
+}
+
+func cursor(next int64) string {
+	if next == 0 {
+		return ""
+	}
+	return strconv.FormatInt(next, 10)
+}
+
+func showApplication(v store.Application, owner string, f store.ApplicationFacts) api.Application {
+	return api.Application{
+		ID: v.ID, Name: v.Name, Owner: owner, Cloud: v.Cloud, State: v.State, Reason: v.Reason, Since: v.Since, Created: v.Created,
+		Revision: v.Revision, Manager: f.Manager, Services: f.Services, Network: v.Prefix.String(),
+	}
+}
+
+// Application gives one application of the actor by name or id.
+func (d *Director) Application(ctx context.Context, a Actor, ref string) (out api.Application, err error) {
+	err = d.store.View(ctx, func(r *store.Read) error {
+		v, err := r.FindApplication(a.ID, ref)
+		if err != nil {
+			return err
+		}
+		facts, err := r.ApplicationFacts([]api.ApplicationID{v.ID})
+		out = showApplication(v, a.Name, facts[v.ID])
+		return err
+	})
+	return out, problem(err)
+}
+
+// find gives the actor's application as the store has it.
+func (d *Director) find(ctx context.Context, a Actor, ref string) (v store.Application, err error) {
+	err = d.store.View(ctx, func(r *store.Read) error {
+		v, err = r.FindApplication(a.ID, ref)
+		return err
+	})
+	return v, problem(err)
+}
+
+// CreateApplication adds an application; it has no machine until it is started.
+func (d *Director) CreateApplication(ctx context.Context, a Actor, in api.ApplicationCreate) (api.Application, error) {
+	if err := checkName(in.Name); err != nil {
+		return api.Application{}, err
+	}
+	if in.Cloud == "" {
+		in.Cloud = defaultCloud
+	}
+	if _, err := d.place(in.Cloud); err != nil {
+		return api.Application{}, err
+	}
+	var v store.Application
+	err := d.store.Update(ctx, "application.created", func(tx *store.Tx) (err error) {
+		v, err = tx.CreateApplication(store.NewApplication{
+			Owner: a.ID, Name: in.Name, Cloud: in.Cloud, Prefix: d.config.Plan.Prefix(), ServiceBits: d.config.Plan.ServiceBits(),
+		})
+		return err
+	})
+	return showApplication(v, a.Name, store.ApplicationFacts{}), taken(err, "application", in.Name)
+}
+
+// RenameApplication gives an application another name.
+func (d *Director) RenameApplication(ctx context.Context, a Actor, ref, name string) (api.Application, error) {
+	if err := checkName(name); err != nil {
+		return api.Application{}, err
+	}
+	var id api.ApplicationID
+	err := d.store.Update(ctx, "application.renamed", func(tx *store.Tx) error {
+		v, err := tx.FindApplication(a.ID, ref)
+		if err != nil {
+			return err
+		}
+		id = v.ID
+		_, err = tx.RenameApplication(v.ID, name)
+		return err
+	})
+	if err != nil {
+		return api.Application{}, taken(err, "application", name)
+	}
+	d.wake(id)
+	return d.Application(ctx, a, id.String())
+}
+
+// StartApplication wants the application running: its manager, and the services that were not stopped.
+func (d *Director) StartApplication(ctx context.Context, a Actor, ref string) (api.Operation, error) {
+	return d.wantApplication(ctx, a, ref, api.OpApplicationStart, store.ApplicationRunning)
+}
+
+// StopApplication removes all machines of the application and keeps the rest.
+func (d *Director) StopApplication(ctx context.Context, a Actor, ref string) (api.Operation, error) {
+	return d.wantApplication(ctx, a, ref, api.OpApplicationStop, store.ApplicationStopped)
+}
+
+// DeleteApplication removes the application with all that belongs to it.
+func (d *Director) DeleteApplication(ctx context.Context, a Actor, ref string) (api.Operation, error) {
+	return d.wantApplication(ctx, a, ref, api.OpApplicationDelete, store.ApplicationDeleted)
+}
+
+func (d *Director) wantApplication(ctx context.Context, a Actor, ref string, kind api.OperationKind, wanted store.ApplicationWanted) (api.Operation, error) {
+	return d.operation(ctx, a, string(kind), func(tx *store.Tx) (store.NewOperation, error) {
+		v, err := tx.FindApplication(a.ID, ref)
+		if err != nil {
+			return store.NewOperation{}, err
+		}
+		if wanted == store.ApplicationStopped && v.State == api.StateInit {
+			return store.NewOperation{}, api.Errorf(api.CodeConflict, "application %q has never been started", v.Name)
+		}
+		if v, err = tx.SetApplicationWanted(v.ID, wanted); err != nil {
+			return store.NewOperation{}, err
+		}
+		if err := supersede(tx, v.ID, 0, kind); err != nil {
+			return store.NewOperation{}, err
+		}
+		return store.NewOperation{Kind: kind, Application: v.ID, Revision: v.Revision}, nil
+	})
+}
+
+// supersede cancels the open operations whose end a stop or a removal makes impossible: of the service, or of the whole
+// application where service is 0. Operations of the same kind go on: they end together.
+func supersede(tx *store.Tx, application api.ApplicationID, service api.ServiceID, kind api.OperationKind) error {
+	if growing(kind) || kind == api.OpRemoveNodes {
+		return nil
+	}
+	open, err := tx.OpenOperations(application)
+	if err != nil {
+		return err
+	}
+	for _, op := range open {
+		if op.Kind == kind || service != 0 && op.Service != service {
+			continue
+		}
+		_, err := tx.StepOperation(op.ID, life.OperationCancel, &store.Failure{Code: api.CodeConflict, Detail: "superseded by " + string(kind)})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// operation writes what is wanted and the operation that waits for it in one transaction, and wakes the worker.
+func (d *Director) operation(ctx context.Context, a Actor, name string, change func(tx *store.Tx) (store.NewOperation, error)) (api.Operation, error) {
+	var op store.Operation
+	err := d.store.Update(ctx, name, func(tx *store.Tx) error {
+		n, err := change(tx)
+		if err != nil {
+			return err
+		}
+		n.Owner = a.ID
+		op, err = tx.CreateOperation(n)
+		return err
+	})
+	if err != nil {
+		return api.Operation{}, problem(err)
+	}
+	d.wake(op.Application)
+	return showOperation(op, a.Name), nil
+}
+
+// Events gives a page of an application's history, oldest first.
+func (d *Director) Events(ctx context.Context, a Actor, ref, after string) (list api.List[api.Event], err error) {
+	page, err := pageAfter(after)
+	if err != nil {
+		return list, err
+	}
+	err = d.store.View(ctx, func(r *store.Read) error {
+		v, err := r.FindApplication(a.ID, ref)
+		if err != nil {
+			return err
+		}
+		events, next, err := r.Events(v.ID, page)
+		list.Items = make([]api.Event, len(events))
+		for i, e := range events {
+			list.Items[i] = api.Event{
+				ID: e.ID, Time: e.Time, Application: e.Application, Service: e.Service, Node: e.Node, Operation: e.Operation,
+				Kind: e.Kind, Text: e.Text, Alarm: e.Alarm,
+			}
+		}
+		list.Next = cursor(next)
+		return err
+	})
+	return list, problem(err)
+}
+
+// EventCursor is the after with which the history goes on behind e.
+func EventCursor(e api.Event) string { return strconv.FormatInt(e.ID, 10) }
+
+// keepAlive is how often a watcher hears something though nothing has changed.
+const keepAlive = 15 * time.Second
+
+// FollowEvents gives the history from after on and what comes, until ctx ends; nil now and then, to keep a
+// connection alive.
+func (d *Director) FollowEvents(ctx context.Context, a Actor, ref, after string) iter.Seq2[*api.Event, error] {
+	return func(yield func(*api.Event, error) bool) {
+		v, err := d.find(ctx, a, ref)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		changed, stop := d.feed.watch(applicationKey(v.ID))
+		defer stop()
+		for {
+			list, err := d.Events(ctx, a, v.ID.String(), after)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, e := range list.Items {
+				if !yield(&e, nil) {
+					return
+				}
+				after = EventCursor(e)
+			}
+			if len(list.Items) > 0 {
+				continue
+			}
+			if !await(ctx, changed, func() bool { return yield(nil, nil) }) {
+				return
+			}
+		}
+	}
+}
+
+// await waits for a change and keeps the watcher's connection alive meanwhile; false: the watcher has left.
+func await(ctx context.Context, changed <-chan struct{}, alive func() bool) bool {
+	for {
+		timer := time.NewTimer(keepAlive)
+		select {
+		case <-changed:
+			timer.Stop()
+			return true
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		case <-timer.C:
+			if !alive() {
+				return false
+			}
+		}
+	}
+}
+
+// Network gives the overlay of an application with what its nodes report of their peers.
+func (d *Director) Network(ctx context.Context, a Actor, ref string) (api.ApplicationNetwork, error) {
+	v, err := d.find(ctx, a, ref)
+	if err != nil {
+		return api.ApplicationNetwork{}, err
+	}
+	var nodes []store.Node
+	err = d.store.View(ctx, func(r *store.Read) error {
+		nodes, err = r.LiveNodes(v.ID)
+		return err
+	})
+	if err != nil {
+		return api.ApplicationNetwork{}, problem(err)
+	}
+	out := api.ApplicationNetwork{Network: d.network(v), Nodes: []api.NodeNetwork{}}
+	var seen observed
+	if w := d.worker(v.ID); w != nil {
+		seen = w.link.seen()
+	}
+	for _, n := range nodes {
+		if !acts(n) {
+			continue
+		}
+		end := api.NodeNetwork{Node: n.ID, Address: n.Overlay, DataPlane: n.DataPlane, Peers: []api.PeerStatus{}}
+		if status := seen.status(n.ID); status != nil {
+			end.Peers = append(end.Peers, status.Overlay...)
+		}
+		out.Nodes = append(out.Nodes, end)
+	}
+	return out, nil
+}
+
+// status gives what a node says of itself, nil when nothing is known.
+func (o observed) status(id api.NodeID) *api.NodeStatus {
+	if id == o.node {
+		return o.self
+	}
+	return o.health[id].Status
+}
+
+// ApplicationLog gives the log of the application's manager as text.
+func (d *Director) ApplicationLog(ctx context.Context, a Actor, ref string, part manager.LogRange) (io.ReadCloser, error) {
+	v, err := d.find(ctx, a, ref)
+	if err != nil {
+		return nil, err
+	}
+	client, err := d.managerOf(v)
+	if err != nil {
+		return nil, err
+	}
+	return client.Log(ctx, d.epoch(v), part)
+}
+
+// managerOf gives the client of the connected manager.
+func (d *Director) managerOf(v store.Application) (*manager.Client, error) {
+	if w := d.worker(v.ID); w != nil {
+		w.link.mu.Lock()
+		defer w.link.mu.Unlock()
+		if w.link.client != nil && w.link.acked != nil {
+			return w.link.client, nil
+		}
+	}
+	if v.Wanted != store.ApplicationRunning {
+		return nil, api.Errorf(api.CodeConflict, "application %q is not running; start it with: cps application start %s", v.Name, v.Name)
+	}
+	return nil, api.Errorf(api.CodeUnavailable, "the manager of application %q is not connected now; try again", v.Name)
+}
+
+// params is the JSON of an operation's parameters.
+func params(v any) json.RawMessage {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // maps of strings to numbers always marshal
+	}
+	return data
+}
+
+// sortedRoles gives the roles of a change in a fixed order.
+func sortedRoles(nodes map[api.Role]int) []api.Role {
+	roles := make([]api.Role, 0, len(nodes))
+	for role := range nodes {
+		roles = append(roles, role)
+	}
+	slices.Sort(roles)
+	return roles
+}
+
+// notFound tells whether the thing is unknown.
+func notFound(err error) bool { return errors.Is(err, store.ErrNotFound) }

@@ -1,0 +1,307 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/director/cloud"
+	"conpaas/director/store"
+	"conpaas/director/store/life"
+	"conpaas/director/userdata"
+)
+
+// calls are the calls to clouds for one application that are under way, at most one per node. Each records its result
+// itself and wakes the worker.
+type calls struct {
+	w     *worker
+	group sync.WaitGroup
+
+	mu     sync.Mutex
+	busy   map[api.NodeID]bool
+	pauses map[api.NodeID]pause
+}
+
+// pause is how long a node waits before its cloud is called again after an error.
+type pause struct {
+	until time.Time
+	last  time.Duration
+}
+
+func newCalls(w *worker) *calls {
+	return &calls{w: w, busy: make(map[api.NodeID]bool), pauses: make(map[api.NodeID]pause)}
+}
+
+func (c *calls) wait() { c.group.Wait() }
+
+// machines makes the calls to clouds that the nodes' states ask for.
+func (w *worker) machines(ctx context.Context, s *snapshot, _ observed, next *deadline) error {
+	for _, n := range append([]store.Node(nil), s.nodes...) {
+		switch n.State {
+		case api.NodeWanted:
+			if !w.calls.free(n.ID, next) {
+				continue
+			}
+			version := w.d.code.Pin().Version
+			if err := w.step(ctx, s, n.ID, life.NodeLaunch, store.NodeChange{CodeVersion: version}); err != nil {
+				return err
+			}
+		case api.NodeCreating:
+			w.calls.do(n, next, w.calls.launch)
+		case api.NodeBooting, api.NodeJoined:
+			if err := w.bootLimit(ctx, s, n, next); err != nil {
+				return err
+			}
+			if !n.Address.IsValid() || n.Machine == "" {
+				w.calls.do(n, next, w.calls.locate)
+			}
+		case api.NodeDeleting:
+			w.calls.do(n, next, w.calls.terminate)
+		}
+	}
+	return nil
+}
+
+// bootLimit gives a machine up that does not join or, having joined, never becomes ready.
+func (w *worker) bootLimit(ctx context.Context, s *snapshot, n store.Node, next *deadline) error {
+	if n.State == api.NodeJoined {
+		return nil // it is heard of or falls silent; what keeps it from being ready is in its reason
+	}
+	limit := n.Since.Add(w.d.config.Timing.Boot)
+	if next.now.Before(limit) {
+		next.at(limit)
+		return nil
+	}
+	reason := fmt.Sprintf("it did not join within %v", w.d.config.Timing.Boot)
+	if tail := w.d.consoleTail(ctx, n); tail != "" {
+		reason += "; its console ends with: " + tail
+	}
+	return w.step(ctx, s, n.ID, life.NodeGiveUp, store.NodeChange{Reason: reason})
+}
+
+// free tells whether the node's cloud may be called for it now.
+func (c *calls) free(id api.NodeID, next *deadline) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy[id] {
+		return false
+	}
+	if p := c.pauses[id]; next.now.Before(p.until) {
+		next.at(p.until)
+		return false
+	}
+	return true
+}
+
+// do runs f for the node in a goroutine of its own, unless a call for it is under way or it has to wait.
+func (c *calls) do(n store.Node, next *deadline, f func(ctx context.Context, p *place, n store.Node) error) {
+	if !c.free(n.ID, next) {
+		return
+	}
+	c.mu.Lock()
+	c.busy[n.ID] = true
+	c.mu.Unlock()
+	c.group.Go(func() {
+		err := c.run(n, f)
+		c.mu.Lock()
+		delete(c.busy, n.ID)
+		if err == nil {
+			delete(c.pauses, n.ID)
+		} else {
+			last := min(max(2*c.pauses[n.ID].last, 500*time.Millisecond), time.Minute)
+			c.pauses[n.ID] = pause{until: time.Now().Add(last), last: last}
+		}
+		c.mu.Unlock()
+		if err != nil && c.w.ctx.Err() == nil {
+			c.w.log.Warn("a call to the cloud will be repeated", "node", n.ID, "state", n.State, "err", err)
+		}
+		c.w.kick()
+	})
+}
+
+func (c *calls) run(n store.Node, f func(ctx context.Context, p *place, n store.Node) error) error {
+	p, ok := c.w.d.places[n.Cloud]
+	if !ok {
+		return fmt.Errorf("cloud %q of node %s is not configured any more; restore its section in the configuration", n.Cloud, n.ID)
+	}
+	return f(c.w.ctx, p, n)
+}
+
+// launch asks for the machine of a node that is creating. The token makes it safe to ask again after anything.
+func (c *calls) launch(ctx context.Context, p *place, n store.Node) error {
+	d := c.w.d
+	script, err := d.userData(p, n)
+	if err != nil {
+		return err
+	}
+	var id cloud.MachineID
+	err = p.call(ctx, func(ctx context.Context) (err error) {
+		id, err = p.provider.Launch(ctx, cloud.Spec{
+			Token: n.MachineToken(), Name: fmt.Sprintf("%s-a%s-%s", d.store.Installation().Name, n.Application, n.ID),
+			UserData: script,
+		})
+		return err
+	})
+	kind := cloud.KindOf(err)
+	switch {
+	case err == nil:
+		return c.launched(ctx, n, id)
+	case ctx.Err() != nil, kind == cloud.KindTransient, kind == cloud.KindThrottled:
+		return err // it may have happened: the same token again
+	case kind == cloud.KindCapacity:
+		if stepErr := c.record(ctx, n, life.NodeRetry, store.NodeChange{Reason: err.Error()}); stepErr != nil {
+			return stepErr
+		}
+		return err // certainly no machine: ask again later
+	}
+	return c.w.refusedByCloud(ctx, n, err)
+}
+
+// launched records the machine's id; a machine that nobody wants any more is recorded too, and then removed.
+func (c *calls) launched(ctx context.Context, n store.Node, id cloud.MachineID) error {
+	err := c.record(ctx, n, life.NodeLaunched, store.NodeChange{Machine: string(id)})
+	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrExists) {
+		c.w.log.Warn("the cloud gave a second machine for a node; it is removed", "node", n.ID, "machine", id, "err", err)
+		return c.w.d.places[n.Cloud].call(ctx, func(ctx context.Context) error {
+			return c.w.d.places[n.Cloud].provider.Terminate(ctx, id)
+		})
+	}
+	return err
+}
+
+// record writes an event of the node; one that has been overtaken is no error.
+func (c *calls) record(ctx context.Context, n store.Node, event life.NodeEvent, change store.NodeChange) error {
+	err := c.w.d.store.Update(ctx, "node."+string(event), func(tx *store.Tx) error {
+		_, err := tx.Step(n.ID, event, change)
+		return err
+	})
+	if errors.Is(err, life.ErrTransition) || errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// locate learns a machine's addresses.
+func (c *calls) locate(ctx context.Context, p *place, n store.Node) error {
+	m, err := c.look(ctx, p, n)
+	if err != nil || m.ID == "" {
+		return err
+	}
+	if !m.Address.IsValid() {
+		return fmt.Errorf("machine %s has no address yet", m.ID)
+	}
+	return c.w.d.store.Update(ctx, "node.located", func(tx *store.Tx) error {
+		_, err := tx.UpdateNode(n.ID, store.NodeChange{Machine: string(m.ID), Address: m.Address, Public: m.Public, Runtime: m.Runtime})
+		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
+// look gives the node's machine; when the cloud says that it is dead, that is recorded and the machine is zero.
+func (c *calls) look(ctx context.Context, p *place, n store.Node) (m cloud.Machine, err error) {
+	if n.Machine == "" { // it joined before the cloud's answer was recorded
+		err = p.call(ctx, func(ctx context.Context) error {
+			m, err = c.find(ctx, p, n.MachineToken())
+			return err
+		})
+		return m, err
+	}
+	err = p.call(ctx, func(ctx context.Context) error {
+		m, err = p.provider.Describe(ctx, cloud.MachineID(n.Machine))
+		return err
+	})
+	switch {
+	case cloud.KindOf(err) == cloud.KindNotFound:
+		return cloud.Machine{}, c.vanished(ctx, n, "its cloud does not know its machine any more")
+	case err != nil:
+		return cloud.Machine{}, err
+	case m.State == cloud.StateGone:
+		return cloud.Machine{}, c.vanished(ctx, n, "its machine was removed")
+	case m.State == cloud.StateStopped:
+		return cloud.Machine{}, c.vanished(ctx, n, "its machine has stopped")
+	}
+	return m, nil
+}
+
+func (c *calls) vanished(ctx context.Context, n store.Node, reason string) error {
+	return c.record(ctx, n, life.NodeVanished, store.NodeChange{Reason: reason})
+}
+
+// find looks a machine up by its token.
+func (c *calls) find(ctx context.Context, p *place, token string) (cloud.Machine, error) {
+	machines, err := p.provider.List(ctx)
+	if err != nil {
+		return cloud.Machine{}, err
+	}
+	for _, m := range machines {
+		if m.Token == token {
+			return m, nil
+		}
+	}
+	return cloud.Machine{}, fmt.Errorf("the cloud does not list machine %s yet", token)
+}
+
+// describe asks the cloud whether a silent node's machine lives.
+func (c *calls) describe(n store.Node) {
+	c.do(n, &deadline{now: time.Now()}, func(ctx context.Context, p *place, n store.Node) error {
+		_, err := c.look(ctx, p, n)
+		return err
+	})
+}
+
+// terminate removes the machine of a node that is being deleted. Where its id was never learnt, a launch may still
+// have made one: it is looked up by its token.
+func (c *calls) terminate(ctx context.Context, p *place, n store.Node) error {
+	id := cloud.MachineID(n.Machine)
+	err := p.call(ctx, func(ctx context.Context) error {
+		if id == "" && n.Attempt > 0 {
+			machines, err := p.provider.List(ctx)
+			if err != nil {
+				return err
+			}
+			for _, m := range machines {
+				if m.Token == n.MachineToken() {
+					id = m.ID
+				}
+			}
+		}
+		if id == "" {
+			return nil
+		}
+		return p.provider.Terminate(ctx, id)
+	})
+	if err != nil {
+		return err
+	}
+	return c.record(ctx, n, life.NodeDeleted, store.NodeChange{})
+}
+
+// userData is the first-boot script of the machine of a node's present attempt.
+func (d *Director) userData(p *place, n store.Node) ([]byte, error) {
+	kind := api.KindAgent
+	if n.IsManager() {
+		kind = api.KindManager
+	}
+	return userdata.Script(api.Bootstrap{
+		Director: d.url.String(), Address: p.directorAddress(), CA: string(d.authority.CertificatePEM()),
+		Deployment: d.store.Installation().Name, Kind: kind, Node: n.ID, Token: d.store.JoinToken(n),
+		Issued: time.Now().UTC(), Overlay: p.overlayActive(), Code: d.code.Pin(),
+	})
+}
+
+// consoleTail gives the last lines of a machine's console in one line, "" where there is none.
+func (d *Director) consoleTail(ctx context.Context, n store.Node) string {
+	text, err := d.console(ctx, n)
+	if err != nil {
+		return ""
+	}
+	defer text.Close()
+	lines := lastLines(text, 3)
+	return strings.Join(lines, " | ")
+}

@@ -1,0 +1,244 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"conpaas/certs/ca"
+	"conpaas/client/api"
+	"conpaas/client/daemon"
+	"conpaas/client/wire"
+	"conpaas/director/auth"
+	"conpaas/director/cloud"
+	"conpaas/director/store"
+	"conpaas/vpn"
+)
+
+// Config is what a director is made of.
+type Config struct {
+	Dir      string        // data folder
+	Store    store.Options // Published is the director's own
+	URL      string        // https://host:port by which users and machines know the director
+	CodeFrom string        // folder with the programs that machines download
+	Arch     string        // their architecture as uname -m says
+	Plan     vpn.Plan      // of every application's network
+	Relays   []api.Relay   // relays beside the managers, for every application
+	Clouds   []Cloud       // the first is the default
+	MaxVMs   int           // machines of the installation on all clouds; 0: no limit
+	Timing   Timing
+	Log      *slog.Logger
+}
+
+// Cloud is one configured cloud.
+type Cloud struct {
+	Name     string
+	Kind     string
+	Options  map[string]string // as shown: secrets are masked
+	Address  string            // DIRECTOR_ADDRESS: host:port that its machines dial
+	MaxVMs   int               // machines of the installation there; 0: no limit
+	Provider cloud.Provider
+}
+
+// Timing has the director's patience. Zero members take the defaults.
+type Timing struct {
+	Boot    time.Duration // from launch to join; default 10 min
+	Silence time.Duration // without a word before a node is unreachable; default 15 s
+	Replace time.Duration // unreachable though the cloud says that the machine runs, before it is replaced; default 10 min
+	Stray   time.Duration // a machine that the database does not know, before it is removed; default 2 min
+	Sweep   time.Duration // between two looks at a cloud's list; default 10 s
+}
+
+func (t Timing) withDefaults() Timing {
+	set := func(d *time.Duration, value time.Duration) {
+		if *d == 0 {
+			*d = value
+		}
+	}
+	set(&t.Boot, 10*time.Minute)
+	set(&t.Silence, 15*time.Second)
+	set(&t.Replace, 10*time.Minute)
+	set(&t.Stray, 2*time.Minute)
+	set(&t.Sweep, 10*time.Second)
+	return t
+}
+
+// Director is a running installation.
+type Director struct {
+	config    Config
+	log       *slog.Logger
+	store     *store.Store
+	url       *url.URL
+	authority *ca.Authority
+	code      *Code
+	places    map[string]*place
+	hub       *wire.Hub
+	feed      *feed
+	logins    *auth.Limiter
+	passwords *auth.Passwords
+
+	mu      sync.Mutex
+	workers map[api.ApplicationID]*worker
+	running context.Context // nil until Run; workers live in it
+	group   sync.WaitGroup
+}
+
+// Open opens the data folder and the clouds' settings; at the first start it makes the CA, the key file, the
+// database and the user admin. Nothing runs until Run.
+func Open(ctx context.Context, c Config) (_ *Director, err error) {
+	d := &Director{
+		config: c, log: c.Log, feed: &feed{}, logins: auth.NewLimiter(), passwords: auth.NewPasswords(),
+		workers: make(map[api.ApplicationID]*worker),
+		places:  make(map[string]*place),
+	}
+	d.config.Timing = c.Timing.withDefaults()
+	if d.url, err = url.Parse(c.URL); err != nil || d.url.Scheme != "https" || d.url.Hostname() == "" {
+		return nil, fmt.Errorf("DIRECTOR_URL %q: want https://host:port", c.URL)
+	}
+	options := c.Store
+	options.Log, options.Published = c.Log, d.published
+	if d.store, err = store.Open(ctx, c.Dir, options); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.store.Close())
+		}
+	}()
+	if err := d.firstStart(ctx); err != nil {
+		return nil, err
+	}
+	for _, c := range c.Clouds {
+		d.places[c.Name] = newPlace(c)
+	}
+	d.hub = wire.NewHub(wire.HubOptions{
+		Log: d.log, Connected: d.managerConnected, Disconnected: d.managerDisconnected, Clone: d.managerCloned,
+	})
+	return d, nil
+}
+
+// Run brings up the clouds of this host and works until ctx ends; then it waits for its own goroutines and
+// leaves every machine as it is. ready is called once with the listeners that machines reach the director on.
+func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) error) (err error) {
+	var inside []net.Listener
+	for _, p := range d.places {
+		host, ok := p.provider.(cloud.Host)
+		if !ok {
+			continue
+		}
+		if err := host.Start(ctx); err != nil {
+			return fmt.Errorf("cloud %s: %w", p.name, err)
+		}
+		defer func() { err = errors.Join(err, host.Close()) }()
+		if l := host.Listener(); l != nil {
+			inside = append(inside, l)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		d.hub.Close()
+		d.group.Wait()
+	}()
+	ids, err := d.unfinished(ctx)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.running = ctx
+	d.mu.Unlock()
+	for _, id := range ids {
+		d.wake(id)
+	}
+	for _, p := range d.places {
+		d.group.Go(func() { d.sweep(ctx, p) })
+	}
+	if err := ready(inside); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// Close ends the store; Run must have returned.
+func (d *Director) Close() error { return d.store.Close() }
+
+// Code is what machines download.
+func (d *Director) Code() *Code { return d.code }
+
+// unfinished gives the applications that are to run or need work.
+func (d *Director) unfinished(ctx context.Context) (ids []api.ApplicationID, err error) {
+	err = d.store.View(ctx, func(r *store.Read) error {
+		if ids, err = r.Unsettled(); err != nil {
+			return err
+		}
+		for page := (store.Page{Limit: 1000}); ; {
+			applications, next, err := r.Applications(0, page)
+			if err != nil {
+				return err
+			}
+			for _, a := range applications {
+				if a.Wanted == store.ApplicationRunning {
+					ids = append(ids, a.ID)
+				}
+			}
+			if next == 0 {
+				return nil
+			}
+			page.After = next
+		}
+	})
+	return ids, err
+}
+
+// wake makes the worker of an application look again; the first time it starts it.
+func (d *Director) wake(id api.ApplicationID) {
+	if w := d.worker(id); w != nil {
+		w.kick()
+	}
+}
+
+// worker gives the worker of an application, nil while the director is not running.
+func (d *Director) worker(id api.ApplicationID) *worker {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.running == nil || d.running.Err() != nil {
+		return nil
+	}
+	w, ok := d.workers[id]
+	if !ok {
+		ctx := d.running
+		w = newWorker(d.running, d, id)
+		d.workers[id] = w
+		d.group.Go(func() {
+			w.run(ctx)
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			delete(d.workers, id)
+		})
+	}
+	return w
+}
+
+// published wakes those who watch what has just been written.
+func (d *Director) published(events []store.Event) {
+	for _, e := range events {
+		if e.Application != 0 {
+			d.feed.changed(applicationKey(e.Application))
+		}
+		if e.Operation != "" {
+			d.feed.changed(string(e.Operation))
+		}
+		if e.Alarm {
+			d.log.Warn(e.Text, "event", e.Kind, daemon.KeyApplication, e.Application, daemon.KeyNode, e.Node)
+		}
+	}
+}
+
+func applicationKey(id api.ApplicationID) string { return "a" + strconv.FormatInt(int64(id), 10) }

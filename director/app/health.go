@@ -1,0 +1,123 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/director/store"
+	"conpaas/director/store/life"
+)
+
+// health turns what the manager reports, and silence, into events of nodes. Silence makes a node unreachable and asks
+// its cloud; only the cloud's word, or a long time without any and few others in the same state, replaces it.
+func (w *worker) health(ctx context.Context, s *snapshot, seen observed, next *deadline) error {
+	if s.application.Wanted != store.ApplicationRunning {
+		return nil
+	}
+	for _, n := range slices.Clone(s.nodes) {
+		if neverJoined(n) || !acts(n) {
+			delete(w.silent, n.ID)
+			continue
+		}
+		var err error
+		if n.IsManager() {
+			err = w.managerHealth(ctx, s, n, seen, next)
+		} else if seen.node != "" && seen.health != nil { // else nobody can tell
+			err = w.agentHealth(ctx, s, n, seen, next)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *worker) managerHealth(ctx context.Context, s *snapshot, n store.Node, seen observed, next *deadline) error {
+	if seen.node == n.ID {
+		delete(w.silent, n.ID)
+		if seen.self != nil {
+			return w.serving(ctx, s, n, seen.services != nil, *seen.self, "")
+		}
+		return nil
+	}
+	return w.silence(ctx, s, n, next)
+}
+
+func (w *worker) agentHealth(ctx context.Context, s *snapshot, n store.Node, seen observed, next *deadline) error {
+	h, known := seen.health[n.ID]
+	if !known || !h.Connected {
+		return w.silence(ctx, s, n, next)
+	}
+	delete(w.silent, n.ID)
+	if h.Status == nil {
+		return nil
+	}
+	return w.serving(ctx, s, n, h.Ready, *h.Status, h.Reason)
+}
+
+// serving records that a node is heard of, and whether it does what it should.
+func (w *worker) serving(ctx context.Context, s *snapshot, n store.Node, ready bool, status api.NodeStatus, reason string) error {
+	learnt := store.NodeChange{Version: status.Version, DataPlane: status.DataPlane, Reason: reason}
+	switch {
+	case n.State == api.NodeUnreachable:
+		return w.step(ctx, s, n.ID, life.NodeBack, learnt)
+	case ready && n.State == api.NodeJoined:
+		delete(w.failures, n.Service)
+		return w.step(ctx, s, n.ID, life.NodeReady, learnt)
+	case !ready && n.State == api.NodeReady:
+		return w.step(ctx, s, n.ID, life.NodeUnready, learnt)
+	}
+	return nil
+}
+
+// silence is a node that nothing is heard of.
+func (w *worker) silence(ctx context.Context, s *snapshot, n store.Node, next *deadline) error {
+	timing := w.d.config.Timing
+	since, known := w.silent[n.ID]
+	if !known {
+		since = next.now
+		w.silent[n.ID] = since
+		w.calls.describe(n) // a machine that has died is replaced at once
+	}
+	if n.State != api.NodeUnreachable && n.State != api.NodeDraining {
+		if quiet := since.Add(timing.Silence); next.now.Before(quiet) {
+			next.at(quiet)
+			return nil
+		}
+		return w.step(ctx, s, n.ID, life.NodeSilent, store.NodeChange{Reason: "nothing has been heard of it for " + timing.Silence.String()})
+	}
+	limit := since.Add(timing.Replace)
+	if n.IsManager() { // nobody else can repair what a silent manager leaves undone
+		limit = since.Add(min(timing.Replace, 2*time.Minute))
+	}
+	if next.now.Before(limit) {
+		next.at(limit)
+		return nil
+	}
+	if !n.IsManager() && w.meltdown(s) {
+		next.at(next.now.Add(timing.Silence))
+		return nil
+	}
+	return w.step(ctx, s, n.ID, life.NodeGiveUp, store.NodeChange{
+		Reason: fmt.Sprintf("nothing has been heard of it for %v, though its cloud says that its machine runs", next.now.Sub(since).Round(time.Second)),
+	})
+}
+
+// meltdown tells whether so many nodes are silent at once that the fault is likely elsewhere, and replacing them
+// would do more harm: more than one, and more than a fifth.
+func (w *worker) meltdown(s *snapshot) bool {
+	silent, all := 0, 0
+	for _, n := range s.nodes {
+		if n.IsManager() || neverJoined(n) || !acts(n) {
+			continue
+		}
+		all++
+		if n.State == api.NodeUnreachable {
+			silent++
+		}
+	}
+	return silent > 1 && silent*5 > all
+}

@@ -1,0 +1,235 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"conpaas/certs"
+	"conpaas/certs/ca"
+	"conpaas/certs/mtls"
+	"conpaas/client/api"
+	"conpaas/client/wire"
+	"conpaas/director/store"
+	"conpaas/director/store/life"
+)
+
+const (
+	nodeLife  = 30 * 24 * time.Hour // of a node's certificate
+	clockSkew = time.Hour           // a machine's clock may be behind the director's by that much
+	agentPort = 5556                // TCP port on which managers take their agents' connections
+	keyWait   = 10 * time.Second    // for the manager to learn a joining agent's key
+)
+
+// NodeCaller tells which node is at the other end of a TLS connection with a client certificate.
+func (d *Director) NodeCaller(ctx context.Context, cs *tls.ConnectionState) (wire.Caller, error) {
+	pool := x509.NewCertPool()
+	pool.AddCert(d.authority.Certificate())
+	peer, err := mtls.Verify(cs, pool, time.Now())
+	if err != nil {
+		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: %v", err)
+	}
+	id := peer.Identity
+	kinds := map[certs.Role]wire.Kind{certs.RoleManager: wire.KindManager, certs.RoleAgent: wire.KindAgent}
+	kind, ok := kinds[id.Role]
+	if !ok || id.Deployment != d.store.Installation().Name {
+		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: %s is no node of this installation", id)
+	}
+	var revoked bool
+	err = d.store.View(ctx, func(r *store.Read) error {
+		c, err := r.Certificate(peer.Serial)
+		revoked = !c.Revoked.IsZero()
+		return err
+	})
+	if err != nil || revoked {
+		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: it is revoked or was not issued here")
+	}
+	return wire.Caller{Kind: kind, Identity: id, Expired: peer.Expired}, nil
+}
+
+// Join is the first call of a machine. Its token is bound to the first key that uses it: the same key gets an answer again, another
+// one is refused with an alarm. An agent gets its answer only when its manager knows its key.
+func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer, error) {
+	none := api.JoinAnswer{}
+	key, err := ca.ParseCSR([]byte(in.CSR))
+	if err != nil {
+		return none, api.InField("body.csr", "%v", err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return none, api.InField("body.csr", "%v", err)
+	}
+	if len(in.OverlayKey) != 44 {
+		return none, api.InField("body.overlay_key", "want a WireGuard public key in base64, 44 characters")
+	}
+	sum := sha256.Sum256(der)
+	var n store.Node
+	var v store.Application
+	err = d.store.Update(ctx, "node.join", func(tx *store.Tx) (err error) {
+		if n, err = tx.NodeByJoinToken(in.Node, in.Token); err != nil {
+			return err
+		}
+		if v, err = tx.Application(n.Application); err != nil {
+			return err
+		}
+		n, err = tx.Step(n.ID, life.NodeJoined, store.NodeChange{
+			CSRKey: hex.EncodeToString(sum[:]), BootID: in.BootID, OverlayKey: in.OverlayKey, DataPlane: in.DataPlane, Version: in.Version,
+		})
+		return err
+	})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return none, api.Errorf(api.CodeForbidden, "node %s: the join token is not valid (any more); the node was given up, or it belongs to another machine", in.Node)
+	case errors.Is(err, store.ErrOtherKey):
+		d.alarm(ctx, in.Node, "node.token_reused", fmt.Sprintf("a second machine tried to join as node %s with its token", in.Node))
+		return none, api.Errorf(api.CodeForbidden, "node %s: the join token has been used with another key", in.Node)
+	case errors.Is(err, life.ErrTransition):
+		return none, api.Errorf(api.CodeForbidden, "node %s: the node was given up", in.Node)
+	case err != nil:
+		return none, problem(err)
+	}
+	certificate, err := d.issue(ctx, d.identity(v, n), key)
+	if err != nil {
+		return none, err
+	}
+	d.wake(v.ID)
+	parent, err := d.parentOf(ctx, v, n)
+	if err != nil {
+		return none, err
+	}
+	if w := d.worker(v.ID); !n.IsManager() && w != nil {
+		wait, cancel := context.WithTimeout(ctx, keyWait)
+		defer cancel()
+		if err := w.link.knows(wait, n.ID, in.OverlayKey); err != nil {
+			return none, err
+		}
+	}
+	return api.JoinAnswer{
+		Certificate: certificate, CA: string(d.authority.CertificatePEM()), Application: v.ID, Service: n.Service,
+		Network: d.network(v), Overlay: n.Overlay, Parent: parent,
+	}, nil
+}
+
+// identity is what a node's certificate says.
+func (d *Director) identity(v store.Application, n store.Node) certs.Identity {
+	role := certs.RoleAgent
+	if n.IsManager() {
+		role = certs.RoleManager
+	}
+	return certs.Identity{
+		Deployment: d.store.Installation().Name, Role: role, User: strconv.FormatInt(int64(v.Owner), 10),
+		Application: v.ID.String(), Node: string(n.ID),
+	}
+}
+
+func (d *Director) issue(ctx context.Context, id certs.Identity, key any) (string, error) {
+	now := time.Now().UTC()
+	issued, err := d.authority.Issue(ca.Request{
+		Identity: id, PublicKey: key, NotBefore: now.Add(-clockSkew), NotAfter: now.Add(nodeLife),
+		Client: true, Server: id.Role == certs.RoleManager,
+	})
+	if err != nil {
+		return "", fmt.Errorf("certificate of %s: %w", id, err)
+	}
+	err = d.store.Update(ctx, "certificate.issued", func(tx *store.Tx) error {
+		return tx.AddCertificate(issued.Serial, id.String(), issued.NotAfter)
+	})
+	return string(issued.PEM), problem(err)
+}
+
+// Renew gives a new certificate for the identity of the calling one, while its node is of use.
+func (d *Director) Renew(ctx context.Context, id certs.Identity, in api.RenewRequest) (api.RenewAnswer, error) {
+	key, err := ca.ParseCSR([]byte(in.CSR))
+	if err != nil {
+		return api.RenewAnswer{}, api.InField("body.csr", "%v", err)
+	}
+	n, err := d.node(ctx, api.NodeID(id.Node))
+	if err != nil || !acts(n) {
+		return api.RenewAnswer{}, api.Errorf(api.CodeForbidden, "node %s is no longer a node of this installation", id.Node)
+	}
+	certificate, err := d.issue(ctx, id, key)
+	return api.RenewAnswer{Certificate: certificate, CA: string(d.authority.CertificatePEM())}, err
+}
+
+// Parent tells an agent where the manager of its application is now.
+func (d *Director) Parent(ctx context.Context, id certs.Identity) (api.Parent, error) {
+	n, err := d.node(ctx, api.NodeID(id.Node))
+	if err != nil || !acts(n) {
+		return api.Parent{}, api.Errorf(api.CodeForbidden, "node %s is no longer a node of this installation", id.Node)
+	}
+	var v store.Application
+	err = d.store.View(ctx, func(r *store.Read) error {
+		v, err = r.Application(n.Application)
+		return err
+	})
+	if err != nil {
+		return api.Parent{}, problem(err)
+	}
+	return d.parentOf(ctx, v, n)
+}
+
+// parentOf gives the component above a node.
+func (d *Director) parentOf(ctx context.Context, v store.Application, n store.Node) (api.Parent, error) {
+	if n.IsManager() {
+		address := d.url.Host
+		if p, ok := d.places[n.Cloud]; ok && p.directorAddress() != "" {
+			address = p.directorAddress()
+		}
+		return api.Parent{Address: address, ServerName: d.url.Hostname()}, nil
+	}
+	var m store.Node
+	err := d.store.View(ctx, func(r *store.Read) (err error) {
+		m, err = r.Manager(v.ID)
+		return err
+	})
+	if notFound(err) || err == nil && (m.OverlayKey == "" || !m.Address.IsValid()) {
+		return api.Parent{}, api.Errorf(api.CodeUnavailable, "the manager of the application is being replaced; try again")
+	}
+	if err != nil {
+		return api.Parent{}, problem(err)
+	}
+	network := d.network(v)
+	parent := api.Parent{
+		ServerName:  certs.NodeDNSName(d.store.Installation().Name, v.ID.String(), string(m.ID)),
+		Incarnation: v.Incarnation, Relays: d.config.Relays,
+	}
+	host := m.Address
+	if network.Active {
+		host = m.Overlay
+		parent.Peer = &api.Peer{Node: m.ID, Key: m.OverlayKey, Address: m.Overlay, Endpoint: netip.AddrPortFrom(m.Address, overlayPort)}
+	}
+	parent.Address = net.JoinHostPort(host.String(), strconv.Itoa(agentPort))
+	return parent, nil
+}
+
+// actingManager gives the node of a manager's certificate when it is its application's present manager.
+func (d *Director) actingManager(ctx context.Context, id certs.Identity) (store.Node, error) {
+	n, err := d.node(ctx, api.NodeID(id.Node))
+	if err != nil || n.Application.String() != id.Application || !n.IsManager() || !acts(n) {
+		return store.Node{}, api.Errorf(api.CodeForbidden, "node %s is not the manager of application %s any more", id.Node, id.Application)
+	}
+	return n, nil
+}
+
+// alarm writes something that somebody should look at into the history of a node's application.
+func (d *Director) alarm(ctx context.Context, node api.NodeID, kind, text string) {
+	err := d.store.Update(ctx, "alarm", func(tx *store.Tx) error {
+		n, err := tx.Node(node)
+		if err != nil {
+			return err
+		}
+		_, err = tx.AddEvent(store.Event{Application: n.Application, Service: n.Service, Node: node, Kind: kind, Text: text, Alarm: true})
+		return err
+	})
+	if err != nil {
+		d.log.Error("an alarm could not be recorded", "alarm", text, "err", err)
+	}
+}

@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/director/auth"
+	"conpaas/director/store"
+)
+
+// Login exchanges a password for a token. Unknown users and wrong passwords get the same answer in the same time;
+// from is the caller's IP address, for the limit on tries.
+func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.Token, error) {
+	address, err := netip.ParseAddr(from)
+	if err != nil {
+		return api.Token{}, err
+	}
+	if wait, ok := d.logins.Try(in.Username, address); !ok {
+		return api.Token{}, api.Errorf(api.CodeThrottled, "too many failed logins; try again in %v", wait.Round(time.Second))
+	}
+	var u store.User
+	err = d.store.View(ctx, func(r *store.Read) error {
+		u, err = r.FindUser(in.Username)
+		if notFound(err) {
+			u, err = store.User{}, nil
+		}
+		return err
+	})
+	if err != nil {
+		return api.Token{}, problem(err)
+	}
+	ok, rehash, err := d.passwords.Verify(ctx, u.Password, in.Password.Reveal())
+	if err != nil {
+		return api.Token{}, err
+	}
+	if !ok || u.Disabled {
+		return api.Token{}, api.Errorf(api.CodeUnauthenticated, "wrong user name or password")
+	}
+	d.logins.Succeeded(in.Username, address)
+	token, hash := auth.NewToken()
+	expires := time.Now().UTC().Add(auth.TokenLife)
+	var newHash string
+	if rehash {
+		if newHash, err = d.passwords.Hash(ctx, in.Password.Reveal()); err != nil && !errors.Is(err, auth.ErrPassword) {
+			return api.Token{}, err
+		}
+	}
+	err = d.store.Update(ctx, "user.login", func(tx *store.Tx) error {
+		if newHash != "" {
+			if err := tx.RehashPassword(u.ID, newHash); err != nil {
+				return err
+			}
+		}
+		return tx.AddToken(hash, u.ID, expires)
+	})
+	return api.Token{Token: token, Expires: expires, User: showUser(u)}, problem(err)
+}
+
+func showUser(u store.User) api.User {
+	return api.User{ID: u.ID, Name: u.Name, Role: u.Role, Created: u.Created}
+}
+
+// Authenticate tells whose token it is.
+func (d *Director) Authenticate(ctx context.Context, token api.Secret) (Actor, error) {
+	invalid := api.Errorf(api.CodeUnauthenticated, "the token is not valid (any more); log in again: cps login")
+	hash, ok := auth.HashToken(token)
+	if !ok {
+		return Actor{}, invalid
+	}
+	var u store.User
+	err := d.store.View(ctx, func(r *store.Read) (err error) {
+		u, _, err = r.TokenUser(hash)
+		return err
+	})
+	if notFound(err) {
+		return Actor{}, invalid
+	}
+	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin}, problem(err)
+}
+
+// Logout ends a token.
+func (d *Director) Logout(ctx context.Context, token api.Secret) error {
+	hash, ok := auth.HashToken(token)
+	if !ok {
+		return nil
+	}
+	return problem(d.store.Update(ctx, "user.logout", func(tx *store.Tx) error { return tx.DeleteToken(hash) }))
+}
+
+// User gives the actor as others see it.
+func (d *Director) User(ctx context.Context, a Actor) (api.User, error) {
+	var u store.User
+	err := d.store.View(ctx, func(r *store.Read) (err error) {
+		u, err = r.User(a.ID)
+		return err
+	})
+	return showUser(u), problem(err)
+}

@@ -1,0 +1,305 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"strings"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/client/manager"
+	"conpaas/director/cloud"
+	"conpaas/director/store"
+)
+
+// AddNodes wants more machines in roles of a service that is started.
+func (d *Director) AddNodes(ctx context.Context, a Actor, ref, service string, in api.NodesChange) (api.Operation, error) {
+	return d.changeNodes(ctx, a, ref, service, in, api.OpAddNodes, func(kind api.RoleKind, have, by int) (int, error) { return have + by, nil })
+}
+
+// RemoveNodes wants fewer machines in roles of a service that is started; the newest go first.
+func (d *Director) RemoveNodes(ctx context.Context, a Actor, ref, service string, in api.NodesChange) (api.Operation, error) {
+	return d.changeNodes(ctx, a, ref, service, in, api.OpRemoveNodes, func(kind api.RoleKind, have, by int) (int, error) {
+		if have-by < kind.Min {
+			return 0, api.InField("body.nodes."+string(kind.Role), "the service has %d machines of role %s and keeps at least %d; remove at most %d", have, kind.Role, kind.Min, have-kind.Min)
+		}
+		return have - by, nil
+	})
+}
+
+func (d *Director) changeNodes(ctx context.Context, a Actor, ref, service string, in api.NodesChange, opKind api.OperationKind,
+	change func(kind api.RoleKind, have, by int) (int, error)) (api.Operation, error) {
+	return d.operation(ctx, a, string(opKind), func(tx *store.Tx) (none store.NewOperation, err error) {
+		s, err := findService(&tx.Read, a, ref, service)
+		if err != nil {
+			return none, err
+		}
+		if s.Wanted != store.ServiceStarted {
+			return none, api.Errorf(api.CodeConflict, "service %q is not started; start it with: cps service start %s %s", s.Name, ref, service)
+		}
+		if in.Cloud != "" && in.Cloud != s.Cloud {
+			return none, api.InField("body.cloud", "service %q is on cloud %s; its machines cannot be on cloud %s", s.Name, s.Cloud, in.Cloud)
+		}
+		kind, ok := api.FindServiceKind(s.Type)
+		if !ok {
+			return none, api.Errorf(api.CodeUnsupported, "this director has no service type %s", s.Type)
+		}
+		nodes := maps.Clone(s.Nodes)
+		for _, role := range sortedRoles(in.Nodes) {
+			by := in.Nodes[role]
+			row, ok := kind.FindRole(role)
+			if !ok {
+				return none, api.InField("body.nodes."+string(role), "service type %s has no such role; there are: %s", s.Type, roleList(kind))
+			}
+			if by < 1 {
+				return none, api.InField("body.nodes."+string(role), "want a number of machines from 1 on, not %d", by)
+			}
+			if nodes[role], err = change(row, nodes[role], by); err != nil {
+				return none, err
+			}
+		}
+		if len(in.Nodes) == 0 {
+			return none, api.InField("body.nodes", "name a role and a number of machines, for example --%s 1", kind.Roles[0].Role)
+		}
+		if err := d.roomFor(tx, s, nodes); err != nil {
+			return none, err
+		}
+		if _, err := tx.SetServiceNodes(s.Application, s.ID, nodes); err != nil {
+			return none, err
+		}
+		v, err := tx.Application(s.Application)
+		return store.NewOperation{
+			Kind: opKind, Application: v.ID, Service: s.ID, Revision: v.Revision, Params: params(nodesParams{Nodes: in.Nodes}),
+		}, err
+	})
+}
+
+// roomFor tells whether the service's part of the overlay has an address for each machine.
+func (d *Director) roomFor(tx *store.Tx, s store.Service, nodes map[api.Role]int) error {
+	v, err := tx.Application(s.Application)
+	if err != nil {
+		return err
+	}
+	plan, err := v.Plan()
+	if err != nil {
+		return err
+	}
+	total := 0
+	for _, count := range nodes {
+		total += count
+	}
+	if total > plan.AgentsPerService() {
+		return api.Errorf(api.CodeQuota, "service %q would have %d machines, and the network %s has addresses for %d in a service (VPN_SERVICE_BITS = %d)",
+			s.Name, total, plan.Prefix(), plan.AgentsPerService(), plan.ServiceBits())
+	}
+	return nil
+}
+
+func roleList(kind api.ServiceKind) string {
+	var names []string
+	for _, r := range kind.RoleNames() {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, ", ")
+}
+
+// ServiceNodes gives the machines of a service.
+func (d *Director) ServiceNodes(ctx context.Context, a Actor, ref, service string) (out []api.Node, err error) {
+	var nodes []store.Node
+	err = d.store.View(ctx, func(r *store.Read) error {
+		s, err := findService(r, a, ref, service)
+		if err != nil {
+			return err
+		}
+		all, err := r.LiveNodes(s.Application)
+		nodes = nodesOf(all, s.ID)
+		return err
+	})
+	return d.showNodes(nodes), problem(err)
+}
+
+// ApplicationNodes gives all machines of an application, its manager's too.
+func (d *Director) ApplicationNodes(ctx context.Context, a Actor, ref string) (out []api.Node, err error) {
+	var nodes []store.Node
+	err = d.store.View(ctx, func(r *store.Read) error {
+		v, err := r.FindApplication(a.ID, ref)
+		if err != nil {
+			return err
+		}
+		nodes, err = r.LiveNodes(v.ID)
+		return err
+	})
+	return d.showNodes(nodes), problem(err)
+}
+
+// Node gives one machine of the actor.
+func (d *Director) Node(ctx context.Context, a Actor, id api.NodeID) (api.Node, error) {
+	n, err := d.ownNode(ctx, a, id)
+	if err != nil {
+		return api.Node{}, err
+	}
+	return d.showNodes([]store.Node{n})[0], nil
+}
+
+func (d *Director) ownNode(ctx context.Context, a Actor, id api.NodeID) (n store.Node, err error) {
+	err = d.store.View(ctx, func(r *store.Read) error {
+		n, err = r.FindNode(a.ID, id)
+		return err
+	})
+	return n, problem(err)
+}
+
+// node gives a node whoever owns it.
+func (d *Director) node(ctx context.Context, id api.NodeID) (n store.Node, err error) {
+	err = d.store.View(ctx, func(r *store.Read) error {
+		n, err = r.Node(id)
+		return err
+	})
+	return n, err
+}
+
+func (d *Director) showNodes(nodes []store.Node) []api.Node {
+	seen := make(map[api.ApplicationID]observed)
+	out := make([]api.Node, len(nodes))
+	for i, n := range nodes {
+		out[i] = api.Node{
+			ID: n.ID, Application: n.Application, Service: n.Service, Role: n.Role, State: n.State, Reason: n.Reason,
+			Since: n.Since, Created: n.Created, Cloud: n.Cloud, Machine: n.Machine, Overlay: n.Overlay,
+			Runtime: n.Runtime, DataPlane: n.DataPlane, Attempt: n.Attempt, Version: n.Version,
+		}
+		if n.Address.IsValid() {
+			out[i].Address = n.Address.String()
+		}
+		o, ok := seen[n.Application]
+		if w := d.worker(n.Application); !ok && w != nil {
+			o = w.link.seen()
+			seen[n.Application] = o
+		}
+		if status := o.status(n.ID); status != nil {
+			for _, r := range status.Roles {
+				out[i].Roles = append(out[i].Roles, r.Role)
+			}
+		}
+	}
+	return out
+}
+
+// Exec runs a command on a machine of the actor and gives its output as it comes.
+func (d *Director) Exec(ctx context.Context, a Actor, id api.NodeID, in api.ExecRequest) (iter.Seq2[api.ExecFrame, error], error) {
+	if len(in.Command) == 0 {
+		return nil, api.InField("body.command", "name a program, for example: cps node exec %s -- uptime", id)
+	}
+	client, v, err := d.managerOfNode(ctx, a, id)
+	if err != nil {
+		return nil, err
+	}
+	return client.Exec(ctx, d.epoch(v), id, in), nil
+}
+
+// NodeLog gives a log of a machine as text; name "" is the agent's own, and the manager's on its machine.
+func (d *Director) NodeLog(ctx context.Context, a Actor, id api.NodeID, name string, part manager.LogRange) (io.ReadCloser, error) {
+	client, v, err := d.managerOfNode(ctx, a, id)
+	if err != nil {
+		return nil, err
+	}
+	if w := d.worker(v.ID); w != nil && w.link.seen().node == id {
+		return client.Log(ctx, d.epoch(v), part)
+	}
+	return client.NodeLog(ctx, d.epoch(v), id, name, part)
+}
+
+func (d *Director) managerOfNode(ctx context.Context, a Actor, id api.NodeID) (*manager.Client, store.Application, error) {
+	n, err := d.ownNode(ctx, a, id)
+	if err != nil {
+		return nil, store.Application{}, err
+	}
+	v, err := d.find(ctx, a, n.Application.String())
+	if err != nil {
+		return nil, v, err
+	}
+	client, err := d.managerOf(v)
+	return client, v, err
+}
+
+// ServiceLog gives the last lines of the agents' logs of a service, each with its node's id.
+func (d *Director) ServiceLog(ctx context.Context, a Actor, ref, service string, part manager.LogRange) (io.ReadCloser, error) {
+	nodes, err := d.ServiceNodes(ctx, a, ref, service)
+	if err != nil {
+		return nil, err
+	}
+	if part.Follow {
+		return nil, api.InField("query.follow", "the log of a whole service cannot be followed; follow that of a node: cps node log NODE -f")
+	}
+	var out bytes.Buffer
+	for _, n := range nodes {
+		if err := d.prefixedLog(ctx, a, n.ID, part, &out); err != nil {
+			fmt.Fprintf(&out, "%s: no log: %v\n", n.ID, err)
+		}
+	}
+	return io.NopCloser(&out), nil
+}
+
+func (d *Director) prefixedLog(ctx context.Context, a Actor, id api.NodeID, part manager.LogRange, out *bytes.Buffer) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	text, err := d.NodeLog(ctx, a, id, "", part)
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	for _, line := range lastLines(text, part.Lines) {
+		fmt.Fprintf(out, "%s: %s\n", id, line)
+	}
+	return nil
+}
+
+// Console gives what a machine of the actor has printed on its console.
+func (d *Director) Console(ctx context.Context, a Actor, id api.NodeID) (io.ReadCloser, error) {
+	n, err := d.ownNode(ctx, a, id)
+	if err != nil {
+		return nil, err
+	}
+	text, err := d.console(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	return text, nil
+}
+
+func (d *Director) console(ctx context.Context, n store.Node) (io.ReadCloser, error) {
+	p, err := d.place(n.Cloud)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := p.provider.(cloud.Console)
+	if !ok {
+		return nil, api.Errorf(api.CodeUnsupported, "cloud %s has no consoles", n.Cloud)
+	}
+	if n.Machine == "" {
+		return nil, api.Errorf(api.CodeConflict, "node %s has no machine yet", n.ID)
+	}
+	text, err := c.Console(ctx, cloud.MachineID(n.Machine))
+	if cloud.KindOf(err) == cloud.KindNotFound {
+		return nil, api.Errorf(api.CodeNotFound, "the cloud does not know the machine of node %s any more", n.ID)
+	}
+	return text, err
+}
+
+// lastLines reads a text to its end and gives its last n lines.
+func lastLines(text io.Reader, n int) []string {
+	var lines []string
+	scanner := bufio.NewScanner(io.LimitReader(text, 64<<20))
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		lines = append(lines, scanner.Text())
+		if len(lines) > 2*n {
+			lines = append(lines[:0], lines[len(lines)-n:]...)
+		}
+	}
+	return lines[max(0, len(lines)-n):]
+}

@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"net/netip"
+
+	"conpaas/client/api"
+	"conpaas/director/store"
+)
+
+// overlayPort is the UDP port of WireGuard on every machine.
+const overlayPort = 51820
+
+// push gives the connection the newest spec.
+func (w *worker) push(_ context.Context, s *snapshot, seen observed, _ *deadline) error {
+	if seen.node == "" || s.application.Wanted != store.ApplicationRunning {
+		return nil
+	}
+	spec := api.ManagerSpec{Application: w.d.applicationSpec(s), Relays: w.d.config.Relays}
+	for _, n := range s.nodes {
+		if n.IsManager() || !acts(n) {
+			continue
+		}
+		spec.Nodes = append(spec.Nodes, nodeInfo(n))
+	}
+	w.link.want(push{epoch: w.d.epoch(s.application), spec: spec})
+	return nil
+}
+
+// epoch is that of calls to the application's present manager.
+func (d *Director) epoch(a store.Application) api.Epoch {
+	return api.Epoch{Fence: d.store.Installation().Fence, Incarnation: a.Incarnation, Revision: a.Revision}
+}
+
+func (d *Director) applicationSpec(s *snapshot) api.ApplicationSpec {
+	spec := api.ApplicationSpec{
+		ID: s.application.ID, Name: s.application.Name, Revision: s.application.Revision, Network: d.network(s.application),
+	}
+	for _, service := range s.services {
+		if service.Wanted != store.ServiceStarted {
+			continue
+		}
+		spec.Services = append(spec.Services, api.ServiceSpec{
+			ID: service.ID, Type: service.Type, Name: service.Name, Cloud: service.Cloud,
+			Nodes: service.Nodes, Settings: service.Settings,
+		})
+	}
+	return spec
+}
+
+// network is the overlay of an application. It is active when the machines of its cloud have a network of their own.
+func (d *Director) network(a store.Application) api.Network {
+	p, ok := d.places[a.Cloud]
+	return api.Network{Prefix: a.Prefix, ServiceBits: a.ServiceBits, Port: overlayPort, Active: ok && p.overlayActive()}
+}
+
+func nodeInfo(n store.Node) api.NodeInfo {
+	info := api.NodeInfo{
+		ID: n.ID, Service: n.Service, Role: n.Role, State: n.State, Cloud: n.Cloud, Overlay: n.Overlay, Key: n.OverlayKey,
+	}
+	if n.Address.IsValid() {
+		info.Address = n.Address.String()
+		info.Endpoint = netip.AddrPortFrom(n.Address, overlayPort)
+	}
+	return info
+}

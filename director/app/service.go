@@ -1,0 +1,229 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"conpaas/client/api"
+	"conpaas/director/store"
+)
+
+// Services gives the services of an application.
+func (d *Director) Services(ctx context.Context, a Actor, ref string) (out []api.Service, err error) {
+	err = d.store.View(ctx, func(r *store.Read) error {
+		v, err := r.FindApplication(a.ID, ref)
+		if err != nil {
+			return err
+		}
+		services, err := r.Services(v.ID)
+		if err != nil {
+			return err
+		}
+		out = make([]api.Service, len(services))
+		for i, s := range services {
+			if out[i], err = d.showService(r, s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, problem(err)
+}
+
+// Service gives one service by name or id.
+func (d *Director) Service(ctx context.Context, a Actor, ref, service string) (out api.Service, err error) {
+	err = d.store.View(ctx, func(r *store.Read) error {
+		s, err := findService(r, a, ref, service)
+		if err != nil {
+			return err
+		}
+		out, err = d.showService(r, s)
+		return err
+	})
+	return out, problem(err)
+}
+
+func findService(r *store.Read, a Actor, ref, service string) (store.Service, error) {
+	v, err := r.FindApplication(a.ID, ref)
+	if err != nil {
+		return store.Service{}, err
+	}
+	return r.FindService(v.ID, service)
+}
+
+func (d *Director) showService(r *store.Read, s store.Service) (api.Service, error) {
+	out := api.Service{
+		ID: s.ID, Application: s.Application, Type: s.Type, Name: s.Name, Cloud: s.Cloud, State: s.State, Reason: s.Reason,
+		Since: s.Since, Created: s.Created, Nodes: s.Nodes, Settings: s.Settings,
+	}
+	nodes, err := r.LiveNodes(s.Application)
+	if err != nil {
+		return out, err
+	}
+	published := make(map[api.NodeID]map[uint16]string)
+	for _, n := range nodesOf(nodes, s.ID) {
+		out.Machines++
+		if n.State == api.NodeReady {
+			out.Ready++
+		}
+		published[n.ID] = n.Published
+	}
+	if w := d.worker(s.Application); w != nil {
+		for _, e := range w.link.seen().services[s.ID].Endpoints {
+			if address := published[e.Node][e.Port]; address != "" {
+				e.URL = e.Name + "://" + address
+			}
+			out.Endpoints = append(out.Endpoints, e)
+		}
+	}
+	return out, nil
+}
+
+// AddService adds a service to an application; it has no machine until it is started.
+func (d *Director) AddService(ctx context.Context, a Actor, ref string, in api.ServiceCreate) (out api.Service, err error) {
+	kind, err := serviceKind(in.Type)
+	if err != nil {
+		return out, err
+	}
+	settings, err := settingsOf(kind, in.Settings)
+	if err != nil {
+		return out, err
+	}
+	if in.Name != "" {
+		if err := checkName(in.Name); err != nil {
+			return out, err
+		}
+	}
+	var s store.Service
+	err = d.store.Update(ctx, "service.created", func(tx *store.Tx) error {
+		v, err := tx.FindApplication(a.ID, ref)
+		if err != nil {
+			return err
+		}
+		if in.Cloud == "" {
+			in.Cloud = v.Cloud
+		}
+		if _, err := d.place(in.Cloud); err != nil {
+			return err
+		}
+		if in.Name == "" {
+			if in.Name, err = freeName(tx, v.ID, in.Type); err != nil {
+				return err
+			}
+		}
+		nodes := make(map[api.Role]int, len(kind.Roles))
+		for _, role := range kind.Roles {
+			nodes[role.Role] = role.Start
+		}
+		s, err = tx.CreateService(v.ID, store.NewService{Type: in.Type, Name: in.Name, Cloud: in.Cloud, Nodes: nodes, Settings: settings})
+		return err
+	})
+	if err != nil {
+		return out, taken(err, "service", in.Name)
+	}
+	d.wake(s.Application)
+	return d.Service(ctx, a, s.Application.String(), s.ID.String())
+}
+
+func serviceKind(t api.ServiceType) (api.ServiceKind, error) {
+	kind, ok := api.FindServiceKind(t)
+	if ok {
+		return kind, nil
+	}
+	var known []string
+	for _, k := range api.Catalogue() {
+		known = append(known, string(k.Type))
+	}
+	return kind, api.InField("body.type", "service type %q is not known; there are: %s", t, strings.Join(known, ", "))
+}
+
+// settingsOf checks settings and fills in the defaults.
+func settingsOf(kind api.ServiceKind, given map[string]string) (map[string]string, error) {
+	settings := make(map[string]string, len(kind.Settings))
+	for _, s := range kind.Settings {
+		settings[s.Name] = s.Default
+	}
+	for name, value := range given {
+		if _, ok := settings[name]; !ok {
+			return nil, api.InField("body.settings."+name, "service type %s has no such setting; there are: %s", kind.Type, strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
+		}
+		settings[name] = value
+	}
+	return settings, nil
+}
+
+// freeName gives the type as name, or the type with a number when it is taken.
+func freeName(tx *store.Tx, application api.ApplicationID, t api.ServiceType) (string, error) {
+	services, err := tx.Services(application)
+	if err != nil {
+		return "", err
+	}
+	name := string(t)
+	for n := 2; slices.ContainsFunc(services, func(s store.Service) bool { return s.Name == name }); n++ {
+		name = fmt.Sprintf("%s-%d", t, n)
+	}
+	return name, nil
+}
+
+// RenameService gives a service another name.
+func (d *Director) RenameService(ctx context.Context, a Actor, ref, service, name string) (api.Service, error) {
+	if err := checkName(name); err != nil {
+		return api.Service{}, err
+	}
+	var s store.Service
+	err := d.store.Update(ctx, "service.renamed", func(tx *store.Tx) (err error) {
+		if s, err = findService(&tx.Read, a, ref, service); err != nil {
+			return err
+		}
+		_, err = tx.RenameService(s.Application, s.ID, name)
+		return err
+	})
+	if err != nil {
+		return api.Service{}, taken(err, "service", name)
+	}
+	d.wake(s.Application)
+	return d.Service(ctx, a, s.Application.String(), s.ID.String())
+}
+
+// StartService wants a service started, and its application running.
+func (d *Director) StartService(ctx context.Context, a Actor, ref, service string) (api.Operation, error) {
+	return d.wantService(ctx, a, ref, service, api.OpServiceStart, store.ServiceStarted)
+}
+
+// StopService removes the machines of a service and keeps the rest.
+func (d *Director) StopService(ctx context.Context, a Actor, ref, service string) (api.Operation, error) {
+	return d.wantService(ctx, a, ref, service, api.OpServiceStop, store.ServiceStopped)
+}
+
+// RemoveService removes a service with all that belongs to it.
+func (d *Director) RemoveService(ctx context.Context, a Actor, ref, service string) (api.Operation, error) {
+	return d.wantService(ctx, a, ref, service, api.OpServiceRemove, store.ServiceRemoved)
+}
+
+func (d *Director) wantService(ctx context.Context, a Actor, ref, service string, kind api.OperationKind, wanted store.ServiceWanted) (api.Operation, error) {
+	return d.operation(ctx, a, string(kind), func(tx *store.Tx) (store.NewOperation, error) {
+		s, err := findService(&tx.Read, a, ref, service)
+		if err != nil {
+			return store.NewOperation{}, err
+		}
+		if _, err := tx.SetServiceWanted(s.Application, s.ID, wanted); err != nil {
+			return store.NewOperation{}, err
+		}
+		if err := supersede(tx, s.Application, s.ID, kind); err != nil {
+			return store.NewOperation{}, err
+		}
+		v, err := tx.Application(s.Application)
+		if err != nil {
+			return store.NewOperation{}, err
+		}
+		if wanted == store.ServiceStarted && v.Wanted != store.ApplicationRunning {
+			if v, err = tx.SetApplicationWanted(v.ID, store.ApplicationRunning); err != nil {
+				return store.NewOperation{}, err
+			}
+		}
+		return store.NewOperation{Kind: kind, Application: v.ID, Service: s.ID, Revision: v.Revision}, nil
+	})
+}

@@ -1,0 +1,217 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"conpaas/client/api"
+	"conpaas/director/cloud"
+	"conpaas/director/cloud/local/address"
+	"conpaas/director/cloud/local/bridge"
+	"conpaas/director/cloud/local/cgroup"
+	"conpaas/director/cloud/local/fault"
+	"conpaas/director/cloud/local/rootfs"
+	"conpaas/director/cloud/local/runc"
+	"conpaas/director/cloud/local/task"
+)
+
+var (
+	_ cloud.Provider  = (*Cloud)(nil)
+	_ cloud.Console   = (*Cloud)(nil)
+	_ cloud.Publisher = (*Cloud)(nil)
+	_ cloud.Host      = (*Cloud)(nil)
+	_ cloud.Cleaner   = (*Cloud)(nil)
+)
+
+// kind is how the runtime does its part of a machine's life. What is done twice is done once.
+type kind interface {
+	// up makes what all machines share. The machines given exist already.
+	up(ctx context.Context, existing []record) error
+	// down lets go of what up holds in this process.
+	down() error
+	// build makes a machine up to the moment before its first process runs user-data. The directory exists.
+	build(ctx context.Context, r record, userData []byte) (record, error)
+	// start lets a whole machine run its user-data and gives its first process.
+	start(ctx context.Context, r record) (task.Task, error)
+	// connect makes sure that a running machine has its network.
+	connect(r record) error
+	// release ends what works on building the machine, before its processes are ended.
+	release(ctx context.Context, id cloud.MachineID) error
+	// remove takes away what is outside the machine's directory and control group, after its processes have ended.
+	remove(r record) error
+	// publish makes a port of a machine reachable on the host; published are the ports for which it did, and
+	// unpublish forgets those of a machine.
+	publish(m *machine, port uint16) (string, error)
+	published() map[cloud.MachineID][]uint16
+	unpublish(id cloud.MachineID) error
+	// check looks for what the host lacks.
+	check(ctx context.Context) []api.Check
+}
+
+// Cloud is one local cloud.
+type Cloud struct {
+	config   cloud.Config
+	set      settings
+	at       layout
+	kind     kind
+	slots    chan struct{} // launches at the same time
+	listener net.Listener
+
+	mu       sync.Mutex
+	running  bool // between Start and Close
+	machines map[cloud.MachineID]*machine
+	tokens   map[string]*machine
+	ghosts   []ghost
+	lacking  []api.Check // what the host lacked at the last look
+
+	end     context.CancelFunc                // of the life between Start and Close
+	atEnd   func(func()) (cancel func() bool) // calls a function when the life ends
+	work    sync.WaitGroup                    // watchers and calls
+	lock    *os.File
+	groups  cgroup.Hierarchies
+	pool    *address.Pool
+	hostRun string // boot id of the host
+}
+
+func newCloud(c cloud.Config, s settings) *Cloud {
+	c.Dir = filepath.Clean(c.Dir)
+	l := &Cloud{
+		config: c, set: s, at: newLayout(c.Dir), slots: make(chan struct{}, 2*runtime.NumCPU()),
+		machines: map[cloud.MachineID]*machine{}, tokens: map[string]*machine{},
+	}
+	if s.runtime == RuntimeProcess {
+		l.kind = &processes{cloud: l}
+	} else {
+		l.kind = &containers{
+			cloud: l, runc: runc.Runtime{State: l.at.runc()}, images: rootfs.Store{Dir: l.at.images()},
+		}
+	}
+	return l
+}
+
+// Listener is where containers reach the director; nil for processes, and before Start.
+func (c *Cloud) Listener() net.Listener { return c.listener }
+
+// DirectorAddress is what containers dial, "" for processes.
+func (c *Cloud) DirectorAddress() string {
+	if c.set.runtime == RuntimeProcess {
+		return ""
+	}
+	return net.JoinHostPort(address.Gateway(c.set.subnet).String(), fmt.Sprint(c.set.port))
+}
+
+// OverlayActive is true for containers.
+func (c *Cloud) OverlayActive() bool { return c.set.runtime == RuntimeContainer }
+
+// MachineListen reserves the address of the process machine that will be launched with token.
+func (c *Cloud) MachineListen(token string) string {
+	c.mu.Lock()
+	pool := c.pool
+	c.mu.Unlock()
+	if c.OverlayActive() || pool == nil || checkToken(token) != nil {
+		return ""
+	}
+	a, err := pool.Take(token)
+	if err != nil {
+		return "" // Launch asks again and tells why
+	}
+	return a.String()
+}
+
+// place calls the test's failpoint.
+func (c *Cloud) place(name string) {
+	if c.config.Failpoint != nil {
+		c.config.Failpoint(name)
+	}
+}
+
+// call is one call of the cloud that has begun.
+type call struct {
+	fault fault.Fault
+	end   func(error) error // ends it and gives its error the form of a cloud's error
+}
+
+// begin begins a call: it makes the trouble that the schedule wants, and ends the call's context with the cloud's life.
+func (c *Cloud) begin(ctx context.Context, op string) (context.Context, call, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, call{}, c.form(op, err)
+	}
+	f := c.set.faults.Next(op)
+	injected := &cloud.Error{Kind: f.Kind, Cloud: c.config.Name, Op: op, Text: "injected by FAULTS " + f.Rule}
+	if f.Delay > 0 {
+		late := time.NewTimer(f.Delay)
+		defer late.Stop()
+		select {
+		case <-late.C:
+		case <-ctx.Done():
+			return nil, call{}, c.form(op, ctx.Err())
+		}
+	}
+	if f.Kind != "" && !f.After {
+		return nil, call{}, injected
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.running {
+		return nil, call{}, c.wrong(op, "the cloud is not started")
+	}
+	c.work.Add(1)
+	ctx, cancel := context.WithCancel(ctx)
+	stop := c.atEnd(cancel)
+	return ctx, call{fault: f, end: func(err error) error {
+		stop()
+		cancel()
+		c.work.Done()
+		if err == nil && f.After {
+			return injected
+		}
+		return c.form(op, err)
+	}}, nil
+}
+
+// form gives an error its kind.
+func (c *Cloud) form(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, is := errors.AsType[*cloud.Error](err); is {
+		return err
+	}
+	e := &cloud.Error{Kind: cloud.KindTransient, Cloud: c.config.Name, Op: op, Err: err}
+	for _, k := range []struct {
+		kind cloud.Kind
+		errs []error
+	}{
+		{cloud.KindTransient, []error{context.Canceled, context.DeadlineExceeded}},
+		{cloud.KindCapacity, []error{address.ErrFull, bridge.ErrFull, unix.ENOSPC, unix.ENOMEM, unix.EAGAIN, unix.EMFILE, unix.ENFILE}},
+		{cloud.KindPermanent, []error{runc.ErrMissing, runc.ErrRefused, rootfs.ErrImage, exec.ErrNotFound, unix.EPERM, unix.EACCES}},
+	} {
+		for _, known := range k.errs {
+			if errors.Is(err, known) {
+				e.Kind = k.kind
+				return e
+			}
+		}
+	}
+	return e
+}
+
+// wrong is an error that only another request or configuration mends.
+func (c *Cloud) wrong(op, format string, args ...any) error {
+	return &cloud.Error{Kind: cloud.KindPermanent, Cloud: c.config.Name, Op: op, Text: fmt.Sprintf(format, args...)}
+}
+
+// unknown is the error for a machine that does not exist.
+func (c *Cloud) unknown(op string, id cloud.MachineID) error {
+	return &cloud.Error{Kind: cloud.KindNotFound, Cloud: c.config.Name, Op: op, Text: fmt.Sprintf("there is no machine %s", id)}
+}

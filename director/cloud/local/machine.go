@@ -1,0 +1,161 @@
+package local
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"conpaas/client/daemon"
+	"conpaas/director/cloud"
+	"conpaas/director/cloud/local/forward"
+	"conpaas/director/cloud/local/task"
+)
+
+// record is what is kept on disk of a machine. It is replaced, never changed.
+type record struct {
+	ID         cloud.MachineID `json:"id"`
+	Token      string          `json:"token"`
+	Deployment string          `json:"deployment"`
+	Hostname   string          `json:"hostname"`
+	Address    netip.Addr      `json:"address"`
+	Launched   time.Time       `json:"launched"`
+	Runtime    string          `json:"runtime"`
+	Image      string          `json:"image,omitempty"`    // digest
+	FirstID    uint32          `json:"first_id,omitempty"` // of the host's ids that it runs as
+	MemoryMiB  int             `json:"memory_mib,omitempty"`
+	CPUs       int             `json:"cpus,omitempty"`
+	HostBoot   string          `json:"host_boot"` // boot id of the host when it was built
+
+	// A machine is built, then whole, then started; one that is not whole is removed after a crash.
+	Whole   bool      `json:"whole"`
+	Started bool      `json:"started"`
+	Ending  bool      `json:"ending"`
+	Task    task.Task `json:"task"` // its first process
+}
+
+// machine is one machine in memory.
+type machine struct {
+	id    cloud.MachineID
+	token string
+	busy  chan struct{}          // holds one value while somebody works on the machine
+	now   atomic.Pointer[record] // nil before the machine is on disk and after it is gone
+	made  chan struct{}          // closed when its launch has ended, well or not
+	err   error                  // of the launch; read after made
+
+	// These belong to whoever is busy with the machine.
+	forwards map[uint16]*forward.Forwarder
+	unwatch  context.CancelFunc
+}
+
+func newMachine(id cloud.MachineID, token string) *machine {
+	return &machine{
+		id: id, token: token, busy: make(chan struct{}, 1), made: make(chan struct{}), forwards: map[uint16]*forward.Forwarder{}, unwatch: func() {},
+	}
+}
+
+// newID makes a name that no machine ever had.
+func newID() cloud.MachineID {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return cloud.MachineID("m-" + hex.EncodeToString(b[:]))
+}
+
+// lock waits until nobody works on the machine.
+func (m *machine) lock(ctx context.Context) error {
+	select {
+	case m.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (m *machine) unlock() { <-m.busy }
+
+// launching tells whether the machine's launch has not ended.
+func (m *machine) launching() bool {
+	select {
+	case <-m.made:
+		return false
+	default:
+		return true
+	}
+}
+
+// load reads a record.
+func load(path string) (record, error) {
+	var r record
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return r, fmt.Errorf("read a machine: %w", err)
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, fmt.Errorf("read the machine in %s: %w", path, err)
+	}
+	return r, nil
+}
+
+// keep writes the record of a machine with a change, on disk and then in memory.
+func (c *Cloud) keep(m *machine, change func(*record)) error {
+	next := *m.now.Load()
+	change(&next)
+	text, err := json.Marshal(next)
+	if err != nil {
+		return fmt.Errorf("keep machine %s: %w", m.id, err)
+	}
+	if err := daemon.WriteFile(c.at.record(m.id), text, 0o600); err != nil {
+		return fmt.Errorf("keep machine %s: %w", m.id, err)
+	}
+	m.now.Store(&next)
+	return nil
+}
+
+// state gives the machine as the cloud shows it; false when there is nothing of it.
+func (m *machine) state() (cloud.Machine, bool) {
+	r := m.now.Load()
+	if r == nil {
+		return cloud.Machine{}, false
+	}
+	seen := cloud.Machine{ID: r.ID, Token: r.Token, State: cloud.StateStopped, Address: r.Address, Launched: r.Launched, Runtime: r.Runtime}
+	switch {
+	case m.launching():
+		seen.State = cloud.StatePending
+	case r.Started && !r.Ending && r.Task.Alive():
+		seen.State = cloud.StateRunning
+	}
+	return seen, true
+}
+
+// hostname makes a host name (RFC 1123 label) of a name for people.
+func hostname(name string, id cloud.MachineID) string {
+	label := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '-'
+	}, name)
+	label = strings.Trim(label[:min(len(label), 63)], "-")
+	if label == "" {
+		return string(id)
+	}
+	return label
+}
+
+// bootID tells one boot of the host from another.
+func bootID() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read the host's boot id: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}

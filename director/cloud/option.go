@@ -1,0 +1,94 @@
+package cloud
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Option is one setting of a kind of cloud. Configuration file, pages, command line and documentation are made from it.
+type Option struct {
+	Name     string // as in the configuration file, upper case
+	Help     string // one sentence, with the unit and the form of the value
+	Default  string // used when the value is absent or empty
+	Secret   bool   // shown as ***
+	Required bool   // must be given and not empty
+}
+
+// Config is one configured cloud.
+type Config struct {
+	Name       string            // of the cloud, "default" for the one of [iaas]
+	Deployment string            // the installation
+	Dir        string            // absolute path; the cloud's own state on this host
+	Options    map[string]string // as configured; Driver.Complete checks them
+	Overlay    netip.Prefix      // the installation's overlay range, which no cloud's network may overlap
+	Log        *slog.Logger
+
+	// Failpoint, where a test sets it, is called with the name of each place where a crash must do no harm.
+	Failpoint func(place string)
+}
+
+// Driver is a kind of cloud.
+type Driver struct {
+	Kind    string // for example local, ec2
+	Options []Option
+	// Open reads the settings and touches nothing outside; a wrong setting is an error of KindPermanent.
+	Open func(ctx context.Context, c Config) (Provider, error)
+}
+
+// Complete checks values against the options of the driver and gives a value for each option, the default where it is
+// absent or empty. An unknown name is an error that gives the nearest known one.
+func (d Driver) Complete(values map[string]string) (map[string]string, error) {
+	full := make(map[string]string, len(d.Options))
+	for _, o := range d.Options {
+		full[o.Name] = o.Default
+		if v := strings.TrimSpace(values[o.Name]); v != "" {
+			full[o.Name] = v
+		}
+		if o.Required && full[o.Name] == "" {
+			return nil, fmt.Errorf("option %s of a cloud of kind %s is missing: %s", o.Name, d.Kind, o.Help)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if _, known := full[name]; !known {
+			return nil, fmt.Errorf("a cloud of kind %s has no option %s; the nearest is %s", d.Kind, name, nearest(name, d.Options))
+		}
+	}
+	return full, nil
+}
+
+// nearest gives the name of the option with the smallest edit distance to name.
+func nearest(name string, options []Option) string {
+	best, least := "none", -1
+	for _, o := range options {
+		if d := distance(strings.ToUpper(name), o.Name); least < 0 || d < least {
+			best, least = o.Name, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of two strings, in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

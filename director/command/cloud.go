@@ -1,0 +1,63 @@
+package command
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"conpaas/client/daemon"
+	"conpaas/director/cloud"
+	"conpaas/director/store"
+)
+
+func newCloudCommand(g *global) *cobra.Command {
+	c := &cobra.Command{Use: "cloud", Short: "The clouds of this host"}
+	c.AddCommand(&cobra.Command{
+		Use:   "clean [CLOUD]",
+		Short: "Remove every trace of a cloud on this host, its machines included",
+		Long: `Remove every trace of a local cloud on this host: machines, mounts, network namespaces, cgroups, processes
+and files, whatever was killed before. The director must not be running. Its database stays: applications
+that are to run get new machines at the next start.`,
+		Example: "  cpsdirector cloud clean\n  cpsdirector cloud clean default --data /var/lib/cpsdirector",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			log := daemon.Logger(c.ErrOrStderr(), slog.LevelWarn, false)
+			s, err := g.load(c.Context(), log)
+			if err != nil {
+				return err
+			}
+			release, err := store.Lock(s.config.Dir)
+			if err != nil {
+				return err
+			}
+			defer release()
+			found := false
+			for _, configured := range s.clouds {
+				if len(args) == 1 && configured.Name != args[0] {
+					continue
+				}
+				found = true
+				cleaner, ok := configured.Provider.(cloud.Cleaner)
+				if !ok {
+					if len(args) == 1 {
+						return fmt.Errorf("cloud %s is of kind %s and leaves nothing on this host", configured.Name, configured.Kind)
+					}
+					continue
+				}
+				report, err := cleaner.Clean(c.Context())
+				for _, line := range report {
+					fmt.Fprintln(c.OutOrStdout(), line)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			if !found {
+				return fmt.Errorf("cloud %q is not configured", args[0])
+			}
+			return nil
+		},
+	})
+	return c
+}

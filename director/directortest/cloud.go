@@ -1,0 +1,142 @@
+package directortest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/director/cloud"
+)
+
+// Cloud is a cloud in memory. It outlives directors, as clouds do.
+type Cloud struct {
+	mu       sync.Mutex
+	machines map[cloud.MachineID]*machine
+	launches int
+	last     byte
+	// Refuse, where it is set, may refuse a launch: it is given the number of the launch, from 1.
+	refuse func(launch int) error
+}
+
+// NewCloud gives a cloud without machines.
+func NewCloud() *Cloud { return &Cloud{machines: make(map[cloud.MachineID]*machine)} }
+
+// Refuse sets who decides about launches, which are numbered from 1; nil refuses none.
+func (c *Cloud) Refuse(f func(launch int) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refuse = f
+}
+
+// Error makes an error as a cloud gives it.
+func (c *Cloud) Error(kind cloud.Kind, text string) error {
+	return &cloud.Error{Kind: kind, Cloud: "memory", Op: "launch", Text: text}
+}
+
+// Check finds nothing to complain about.
+func (c *Cloud) Check(context.Context) []api.Check {
+	return []api.Check{{Name: "memory", OK: true, Detail: "always there"}}
+}
+
+// Launch starts a machine as a goroutine, or gives the one that has the token.
+func (c *Cloud) Launch(_ context.Context, spec cloud.Spec) (cloud.MachineID, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, m := range c.machines {
+		if m.token == spec.Token {
+			return id, nil
+		}
+	}
+	c.launches++
+	if c.refuse != nil {
+		if err := c.refuse(c.launches); err != nil {
+			return "", err
+		}
+	}
+	c.last++
+	m := &machine{
+		cloud: c, token: spec.Token, id: cloud.MachineID(fmt.Sprintf("m%d", c.launches)),
+		address: netip.AddrFrom4([4]byte{10, 0, 0, c.last}), launched: time.Now().UTC(),
+	}
+	if err := m.start(spec.UserData); err != nil {
+		return "", &cloud.Error{Kind: cloud.KindPermanent, Cloud: "memory", Op: "launch", Err: err}
+	}
+	c.machines[m.id] = m
+	return m.id, nil
+}
+
+// Describe gives a machine.
+func (c *Cloud) Describe(_ context.Context, id cloud.MachineID) (cloud.Machine, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m, ok := c.machines[id]
+	if !ok {
+		return cloud.Machine{}, &cloud.Error{Kind: cloud.KindNotFound, Cloud: "memory", Op: "describe", Text: string(id)}
+	}
+	return m.describe(), nil
+}
+
+// List gives every machine, oldest first.
+func (c *Cloud) List(context.Context) ([]cloud.Machine, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []cloud.Machine
+	for _, m := range c.machines {
+		all = append(all, m.describe())
+	}
+	slices.SortFunc(all, func(a, b cloud.Machine) int { return a.Launched.Compare(b.Launched) })
+	return all, nil
+}
+
+// Terminate ends a machine.
+func (c *Cloud) Terminate(_ context.Context, id cloud.MachineID) error {
+	c.mu.Lock()
+	m, ok := c.machines[id]
+	delete(c.machines, id)
+	c.mu.Unlock()
+	if ok {
+		m.stop()
+	}
+	return nil
+}
+
+// Console gives what the machine printed, which is its id.
+func (c *Cloud) Console(_ context.Context, id cloud.MachineID) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader("console of " + string(id) + "\n")), nil
+}
+
+// Kill ends the machine of a node as a power failure does: the cloud does not know it any more.
+func (c *Cloud) Kill(node api.NodeID) {
+	machines, _ := c.List(context.Background())
+	for _, m := range machines {
+		if strings.HasPrefix(m.Token, string(node)+"-") {
+			_ = c.Terminate(context.Background(), m.ID)
+		}
+	}
+}
+
+// Close ends every machine.
+func (c *Cloud) Close() {
+	machines, _ := c.List(context.Background())
+	for _, m := range machines {
+		_ = c.Terminate(context.Background(), m.ID)
+	}
+}
+
+// alive tells whether the machine of a node runs and has joined.
+func (c *Cloud) alive(node api.NodeID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.machines {
+		if m.node == node && m.joined.Load() {
+			return true
+		}
+	}
+	return false
+}

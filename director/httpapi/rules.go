@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"context"
+
+	"conpaas/client/api"
+	"conpaas/client/wire"
+)
+
+// The access rules. Ownership is checked by the use cases, which answer not_found for what belongs to others.
+
+// public is open to everyone.
+func public() wire.Rule {
+	return wire.Rule{Name: "public", Allow: func(context.Context, wire.Caller, func(string) string) error { return nil }}
+}
+
+// user is open to every user; the use case limits it to what the user may see.
+func user() wire.Rule { return kinds("user", wire.KindUser) }
+
+// managerNode is open to managers with a valid certificate.
+func managerNode() wire.Rule { return kinds("manager", wire.KindManager) }
+
+// agentNode is open to agents with a valid certificate.
+func agentNode() wire.Rule { return kinds("agent", wire.KindAgent) }
+
+// renewal is open to nodes, also with a certificate that has expired lately.
+func renewal() wire.Rule {
+	return wire.Rule{Name: "renewal", Allow: func(_ context.Context, c wire.Caller, _ func(string) string) error {
+		if c.Kind == wire.KindManager || c.Kind == wire.KindAgent {
+			return nil
+		}
+		return refuse(c)
+	}}
+}
+
+func kinds(name string, kind wire.Kind) wire.Rule {
+	return wire.Rule{Name: name, Allow: func(_ context.Context, c wire.Caller, _ func(string) string) error {
+		if c.Expired {
+			return api.Errorf(api.CodeUnauthenticated, "the certificate has expired; it opens only POST /v1/renew")
+		}
+		if c.Kind == kind {
+			return nil
+		}
+		return refuse(c)
+	}}
+}
+
+func refuse(c wire.Caller) error {
+	if c.Kind == wire.KindAnonymous {
+		return api.Errorf(api.CodeUnauthenticated, "log in first: cps login")
+	}
+	return api.Errorf(api.CodeForbidden, "not open to %s", c)
+}

@@ -1,0 +1,76 @@
+// Package httpapi is the director's port: one route table with the access rule of each route, and a thin
+// handler per route that calls a use case of director/app.
+//
+// It knows HTTP and the access rules; it must not know the database or the clouds.
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"conpaas/client/api"
+	"conpaas/client/daemon"
+	"conpaas/client/wire"
+	"conpaas/director/app"
+)
+
+// server has what the handlers need.
+type server struct {
+	director *app.Director
+	api      *wire.API
+}
+
+// New gives the API of a director.
+func New(d *app.Director, log *slog.Logger) *wire.API {
+	s := &server{director: d}
+	s.api = wire.NewAPI(wire.Options{
+		Title: "ConPaaS director", Version: daemon.Version, Log: log, Authenticate: s.authenticate,
+	})
+	s.accountRoutes()
+	s.cloudRoutes()
+	s.applicationRoutes()
+	s.serviceRoutes()
+	s.nodeRoutes()
+	s.operationRoutes()
+	s.bootstrapRoutes()
+	return s.api
+}
+
+// authenticate finds out who calls: a node by its certificate, a user by its token.
+func (s *server) authenticate(r *http.Request) (wire.Caller, error) {
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		return s.director.NodeCaller(r.Context(), r.TLS)
+	}
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return wire.Caller{}, nil
+	}
+	actor, err := s.director.Authenticate(r.Context(), api.Secret(token))
+	if err != nil {
+		return wire.Caller{}, err
+	}
+	return wire.Caller{Kind: wire.KindUser, User: actor.ID, UserName: actor.Name, Admin: actor.Admin}, nil
+}
+
+// actor is the user that calls.
+func actor(ctx context.Context) app.Actor {
+	c := wire.CallerFrom(ctx)
+	return app.Actor{ID: c.User, Name: c.UserName, Admin: c.Admin}
+}
+
+// body is an answer with a JSON body.
+type body[T any] struct{ Body T }
+
+func answer[T any](v T, err error) (*body[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &body[T]{Body: v}, nil
+}
+
+// Page is the query of a list.
+type Page struct {
+	After string `query:"after" doc:"Next of the page before"`
+}

@@ -1,0 +1,86 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"io"
+	"iter"
+	"net/http"
+	"strconv"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/client/manager"
+	"conpaas/client/wire"
+)
+
+// maxLines is how many lines of a log may be asked for.
+const maxLines = 100_000
+
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return json.NewEncoder(w).Encode(v)
+}
+
+// logRange reads ?lines= and ?follow=.
+func logRange(r *http.Request) (manager.LogRange, error) {
+	q := r.URL.Query()
+	part := manager.LogRange{Lines: 200, Follow: q.Get("follow") == "true"}
+	if text := q.Get("lines"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxLines {
+			return part, api.InField("query.lines", "want a number from 1 to %d", maxLines)
+		}
+		part.Lines = n
+	}
+	return part, nil
+}
+
+// copyText sends text as it comes until it ends or the client leaves.
+func copyText(w http.ResponseWriter, text io.ReadCloser) error {
+	defer text.Close()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	out := http.NewResponseController(w)
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := text.Read(buffer)
+		if n > 0 {
+			if err := out.SetWriteDeadline(time.Now().Add(30 * time.Second)); err != nil {
+				return err
+			}
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return nil // the client has left
+			}
+			if err := out.Flush(); err != nil {
+				return nil
+			}
+		}
+		if err != nil {
+			return nil // the end of the text, or of the one who sent it
+		}
+	}
+}
+
+// sendEvents sends the items as server-sent events; a nil item keeps the connection alive.
+func sendEvents[T any](w http.ResponseWriter, items iter.Seq2[*T, error], id func(T) string) error {
+	started := false
+	for item, err := range items {
+		if err != nil {
+			if !started {
+				return err
+			}
+			return nil
+		}
+		started = true
+		if item == nil {
+			err = wire.WriteKeepAlive(w)
+		} else {
+			err = wire.WriteEvent(w, id(*item), *item)
+		}
+		if err != nil {
+			return nil // the client has left
+		}
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"conpaas/client/api"
+)
+
+func TestUsers(t *testing.T) {
+	c := newClock()
+	s := openStore(t, t.TempDir(), Options{Now: c.Now})
+	var admin, user User
+	update(t, s, func(tx *Tx) (err error) {
+		if admin, err = tx.CreateUser(User{Name: "admin", Role: api.RoleAdmin, Password: "h1"}); err != nil {
+			return err
+		}
+		user, err = tx.CreateUser(User{Name: "user", Role: api.RoleUser, Password: "h2"})
+		return err
+	})
+	want := User{ID: admin.ID + 1, Name: "user", Role: api.RoleUser, Password: "h2", Created: c.now}
+	if d := cmp.Diff(want, user); d != "" {
+		t.Errorf("created (-want +got):\n%s", d)
+	}
+	view(t, s, func(r *Read) error {
+		found, err := r.FindUser("user")
+		if d := cmp.Diff(want, found); d != "" {
+			t.Errorf("found (-want +got):\n%s", d)
+		}
+		if _, err := r.FindUser("USER"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("names are found in other letters: %v", err)
+		}
+		if _, err := r.User(99); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "user 99") {
+			t.Errorf("unknown user: %v", err)
+		}
+		return err
+	})
+	updateFails(t, s, ErrExists, func(tx *Tx) error {
+		_, err := tx.CreateUser(User{Name: "user", Role: api.RoleUser})
+		return err
+	})
+	updateFails(t, s, ErrConflict, func(tx *Tx) error { return tx.SetDisabled(admin.ID, true) })
+	updateFails(t, s, ErrConflict, func(tx *Tx) error { return tx.SetUserRole(admin.ID, api.RoleUser) })
+	updateFails(t, s, ErrConflict, func(tx *Tx) error { return tx.DeleteUser(admin.ID) })
+	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.SetPassword(99, "x") })
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.SetUserRole(user.ID, api.RoleAdmin), tx.SetDisabled(admin.ID, true), tx.SetPassword(user.ID, "h3"))
+	})
+	view(t, s, func(r *Read) error {
+		page, next, err := r.Users(Page{Limit: 1})
+		if len(page) != 1 || page[0].Name != "admin" || !page[0].Disabled || next != int64(admin.ID) {
+			t.Errorf("first page %+v, next %d", page, next)
+		}
+		page, next, _ = r.Users(Page{After: next, Limit: 1})
+		if len(page) != 1 || page[0].Role != api.RoleAdmin || page[0].Password != "h3" || next != 0 {
+			t.Errorf("second page %+v, next %d", page, next)
+		}
+		return err
+	})
+	update(t, s, func(tx *Tx) error { return tx.DeleteUser(admin.ID) })
+	a, _ := running(t, s, "app")
+	updateFails(t, s, ErrConflict, func(tx *Tx) error { return tx.DeleteUser(a.Owner) })
+}
+
+func TestTokens(t *testing.T) {
+	c := newClock()
+	s := openStore(t, t.TempDir(), Options{Now: c.Now})
+	var id api.UserID
+	expires := c.now.Add(time.Hour)
+	give := func() {
+		update(t, s, func(tx *Tx) error { return tx.AddToken("hash", id, expires) })
+	}
+	lives := func() bool {
+		err := s.View(t.Context(), func(r *Read) error {
+			u, until, err := r.TokenUser("hash")
+			if err == nil && (u.ID != id || !until.Equal(expires)) {
+				t.Errorf("token of %+v until %v", u, until)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			t.Error(err)
+		}
+		return err == nil
+	}
+	update(t, s, func(tx *Tx) error {
+		u, err := tx.CreateUser(User{Name: "u", Role: api.RoleUser})
+		id = u.ID
+		return errors.Join(err, tx.DeleteToken("unknown"))
+	})
+	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.AddToken("x", 99, expires) })
+	if lives() {
+		t.Error("a token that was never given is good")
+	}
+	endings := map[string]func(tx *Tx) error{
+		"logout":    func(tx *Tx) error { return tx.DeleteToken("hash") },
+		"password":  func(tx *Tx) error { return tx.SetPassword(id, "new") },
+		"forgotten": func(tx *Tx) error { return tx.DeleteTokensOf(id) },
+	}
+	for name, end := range endings {
+		give()
+		if !lives() {
+			t.Errorf("%s: the token is not good", name)
+		}
+		update(t, s, func(tx *Tx) error { return tx.RehashPassword(id, "other parameters") })
+		if !lives() {
+			t.Errorf("%s: a rehash ended the session", name)
+		}
+		update(t, s, end)
+		if lives() {
+			t.Errorf("%s: the token is good afterwards", name)
+		}
+	}
+	give()
+	c.now = expires.Add(-time.Microsecond)
+	if !lives() {
+		t.Error("not good just before its end")
+	}
+	c.now = expires
+	if lives() {
+		t.Error("good at its end")
+	}
+	c.now = expires.Add(-time.Minute)
+	update(t, s, func(tx *Tx) error {
+		_, err := tx.CreateUser(User{Name: "admin", Role: api.RoleAdmin})
+		return errors.Join(err, tx.SetDisabled(id, true), tx.AddToken("late", id, expires))
+	})
+	view(t, s, func(r *Read) error {
+		for _, hash := range []string{"hash", "late"} {
+			if _, _, err := r.TokenUser(hash); !errors.Is(err, ErrNotFound) {
+				t.Errorf("token %s of a disabled user: %v", hash, err)
+			}
+		}
+		return nil
+	})
+	update(t, s, func(tx *Tx) error { return tx.DeleteUser(id) })
+}
+
+func TestSecretsAreSealed(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, Options{})
+	canary := []byte("canary-that-must-not-be-seen-on-disk")
+	var ca Authority
+	update(t, s, func(tx *Tx) (err error) {
+		if ca, err = tx.AddAuthority(AuthorityCA, []byte("certificate one"), canary); err != nil {
+			return err
+		}
+		return tx.PutSecret("relay", canary)
+	})
+	check := func(s *Store) {
+		t.Helper()
+		view(t, s, func(r *Read) error {
+			got, err := r.Secret("relay")
+			if !bytes.Equal(got, canary) {
+				t.Errorf("secret %q, %v", got, err)
+			}
+			all, err := r.Authorities(AuthorityCA)
+			if len(all) == 0 || !bytes.Equal(all[len(all)-1].Key, canary) || string(all[len(all)-1].Certificate) != "certificate one" {
+				t.Errorf("authorities %+v, %v", all, err)
+			}
+			return err
+		})
+	}
+	check(s)
+	// A row that is put in another's place does not open there.
+	if err := s.write.Exec("INSERT INTO secrets SELECT 'other', sealed, changed FROM secrets").Error; err != nil {
+		t.Fatal(err)
+	}
+	view(t, s, func(r *Read) error {
+		if got, err := r.Secret("other"); !errors.Is(err, ErrKeyFile) {
+			t.Errorf("an exchanged row opens: %q, %v", got, err)
+		}
+		return nil
+	})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		content, err := os.ReadFile(dir + "/" + e.Name())
+		if err != nil || bytes.Contains(content, canary) {
+			t.Errorf("%s holds a secret in clear (%v)", e.Name(), err)
+		}
+	}
+	s = openStore(t, dir, Options{})
+	check(s)
+	update(t, s, func(tx *Tx) error {
+		second, err := tx.AddAuthority(AuthorityCA, []byte("certificate two"), []byte("key two"))
+		if err != nil {
+			return err
+		}
+		all, err := tx.Authorities(AuthorityCA)
+		if len(all) != 2 || all[0].ID != second.ID {
+			t.Errorf("the newest authority is not the first: %+v", all)
+		}
+		return errors.Join(err, tx.RetireAuthority(ca.ID))
+	})
+	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.RetireAuthority(ca.ID) })
+	view(t, s, func(r *Read) error {
+		all, err := r.Authorities(AuthorityCA)
+		if len(all) != 1 || string(all[0].Key) != "key two" {
+			t.Errorf("after retiring: %+v", all)
+		}
+		code, _ := r.Authorities(AuthorityCode)
+		if len(code) != 0 {
+			t.Errorf("authorities of another kind: %+v", code)
+		}
+		return err
+	})
+	made := 0
+	for range 2 {
+		update(t, s, func(tx *Tx) error {
+			got, err := tx.EnsureSecret("made", func() ([]byte, error) { made++; return []byte("x"), nil })
+			if string(got) != "x" {
+				t.Errorf("made secret %q", got)
+			}
+			return err
+		})
+	}
+	if made != 1 {
+		t.Errorf("the secret was made %d times", made)
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	c := newClock()
+	s := openStore(t, t.TempDir(), Options{Now: c.Now})
+	end := c.now.Add(30 * 24 * time.Hour)
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.AddCertificate("aa", "conpaas:x/agent", end), tx.AddCertificate("bb", "conpaas:x/agent", end), tx.AddCertificate("cc", "conpaas:y", end))
+	})
+	updateFails(t, s, ErrExists, func(tx *Tx) error { return tx.AddCertificate("aa", "conpaas:z", end) })
+	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.RevokeCertificate("dd", "") })
+	update(t, s, func(tx *Tx) error { return tx.RevokeCertificate("aa", "lost") })
+	first := c.now
+	c.now = c.now.Add(time.Minute)
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.RevokeCertificate("aa", "again"), tx.RevokeIdentity("conpaas:x/agent", "node deleted"))
+	})
+	view(t, s, func(r *Read) error {
+		got, err := r.CertificatesOf("conpaas:x/agent")
+		want := []Certificate{
+			{Serial: "aa", Identity: "conpaas:x/agent", Created: first, NotAfter: end, Revoked: first, Reason: "lost"},
+			{Serial: "bb", Identity: "conpaas:x/agent", Created: first, NotAfter: end, Revoked: c.now, Reason: "node deleted"},
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("certificates (-want +got):\n%s", d)
+		}
+		other, err2 := r.Certificate("cc")
+		if !other.Revoked.IsZero() {
+			t.Errorf("another identity's certificate is revoked: %+v", other)
+		}
+		if _, err := r.Certificate("dd"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("unknown serial: %v", err)
+		}
+		return errors.Join(err, err2)
+	})
+}

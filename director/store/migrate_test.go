@@ -1,0 +1,143 @@
+package store
+
+import (
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"gorm.io/gorm"
+)
+
+var rewrite = flag.Bool("update", false, "write schema.sql anew")
+
+// schema gives the text of every table, index and trigger, as SQLite keeps it.
+func schema(db *gorm.DB) (string, error) {
+	var parts []string
+	err := db.Raw("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY tbl_name, type DESC, name").Scan(&parts).Error
+	return strings.Join(parts, ";\n\n") + ";\n", err
+}
+
+func TestSchemaIsTheCheckedInOne(t *testing.T) {
+	s := openStore(t, t.TempDir(), Options{})
+	got, err := schema(s.read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *rewrite {
+		if err := os.WriteFile("schema.sql", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("schema.sql differs from what the migrations make; look at it, then go test ./director/store -update (-want +got):\n%s", d)
+	}
+}
+
+// Every table of the models has exactly the columns of the schema, so that Save and Find lose nothing.
+func TestModelsMatchTheSchema(t *testing.T) {
+	s := openStore(t, t.TempDir(), Options{})
+	for _, model := range []interface{ TableName() string }{
+		installationRow{}, userRow{}, tokenRow{}, secretRow{}, authorityRow{}, certificateRow{}, applicationRow{}, serviceRow{}, nodeRow{}, operationRow{}, eventRow{},
+	} {
+		stmt := s.read.Model(model)
+		if err := stmt.Statement.Parse(model); err != nil {
+			t.Fatal(err)
+		}
+		var columns []string
+		if err := s.read.Raw("SELECT name FROM pragma_table_info(?) ORDER BY cid", model.TableName()).Scan(&columns).Error; err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(columns, stmt.Statement.Schema.DBNames); d != "" {
+			t.Errorf("%s (-schema +model):\n%s", model.TableName(), d)
+		}
+	}
+}
+
+// withRows makes a database of the present schema that has a row in every table that others refer to.
+func withRows(t *testing.T) (file string) {
+	t.Helper()
+	dir := t.TempDir()
+	s := openStore(t, dir, Options{})
+	_, service := running(t, s, "app")
+	ready(t, s, reserve(t, s, service, 2)[0].ID)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "director.db")
+}
+
+func count(t *testing.T, file, table string) (n int) {
+	t.Helper()
+	db, err := connect(t.Context(), dsn(file, time.Second, ""), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disconnect(db)
+	if err := db.Raw("SELECT count(*) FROM " + table).Scan(&n).Error; err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// Rebuilding a table that others refer to must not take their rows along: with foreign keys on, SQLite would do that silently.
+func TestMigrationKeepsRows(t *testing.T) {
+	file := withRows(t)
+	steps := append(migrations[:len(migrations):len(migrations)], migration{"0002_rebuild", `
+		CREATE TABLE new_users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, password TEXT NOT NULL,
+			disabled BOOLEAN NOT NULL, created DATETIME NOT NULL);
+		INSERT INTO new_users SELECT * FROM users;
+		DROP TABLE users;
+		ALTER TABLE new_users RENAME TO users;
+		ALTER TABLE nodes ADD COLUMN zone TEXT NOT NULL DEFAULT '';`})
+	for range 2 { // the second time there is nothing to do
+		if err := migrate(t.Context(), slog.New(slog.DiscardHandler), file, time.Second, steps); err != nil {
+			t.Fatal(err)
+		}
+		for table, want := range map[string]int{"users": 1, "applications": 1, "services": 1, "nodes": 2, "nodes WHERE zone = ''": 2} {
+			if n := count(t, file, table); n != want {
+				t.Errorf("%d rows of %s, want %d", n, table, want)
+			}
+		}
+	}
+	backup := file + ".before-0002_rebuild"
+	if n := count(t, backup, "nodes"); n != 2 {
+		t.Errorf("the copy has %d nodes, want 2", n)
+	}
+	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the copy: %v, %v", info, err)
+	}
+	if _, err := Open(t.Context(), filepath.Dir(file), Options{}); err == nil || !strings.Contains(err.Error(), "newer version (it has step 0002_rebuild") {
+		t.Errorf("an older program opens the database of a newer one: %v", err)
+	}
+}
+
+func TestBrokenMigrationIsUndone(t *testing.T) {
+	file := withRows(t)
+	for name, sql := range map[string]string{
+		"breaks references": "ALTER TABLE users ADD COLUMN x TEXT; DELETE FROM users;",
+		"does not parse":    "ALTER TABLE users ADD COLUMN x TEXT; CREATE NONSENSE;",
+	} {
+		steps := append(migrations[:len(migrations):len(migrations)], migration{"0002_broken", sql})
+		err := migrate(t.Context(), slog.New(slog.DiscardHandler), file, time.Second, steps)
+		if err == nil || !strings.Contains(err.Error(), "0002_broken") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "breaks references" && !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if n := count(t, file, "users"); n != 1 {
+			t.Errorf("%s: %d users are left", name, n)
+		}
+		openStore(t, filepath.Dir(file), Options{}).Close()
+	}
+}

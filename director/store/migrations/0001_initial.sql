@@ -1,0 +1,166 @@
+CREATE TABLE installation (
+	id            INTEGER PRIMARY KEY CHECK (id = 1),
+	deployment_id TEXT NOT NULL,
+	name          TEXT NOT NULL,
+	fence         INTEGER NOT NULL,
+	key_check     BLOB NOT NULL,
+	created       DATETIME NOT NULL
+);
+
+CREATE TABLE users (
+	id       INTEGER PRIMARY KEY AUTOINCREMENT,
+	name     TEXT NOT NULL UNIQUE,
+	role     TEXT NOT NULL,
+	password TEXT NOT NULL,
+	disabled BOOLEAN NOT NULL,
+	created  DATETIME NOT NULL
+);
+
+CREATE TABLE tokens (
+	hash    TEXT PRIMARY KEY,
+	user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+	created DATETIME NOT NULL,
+	expires DATETIME NOT NULL
+);
+CREATE INDEX tokens_user ON tokens (user_id);
+
+CREATE TABLE secrets (
+	name    TEXT PRIMARY KEY,
+	sealed  BLOB NOT NULL,
+	changed DATETIME NOT NULL
+);
+
+CREATE TABLE authorities (
+	id          INTEGER PRIMARY KEY AUTOINCREMENT,
+	kind        TEXT NOT NULL,
+	certificate BLOB NOT NULL,
+	sealed_key  BLOB NOT NULL,
+	created     DATETIME NOT NULL,
+	retired     DATETIME
+);
+
+CREATE TABLE certificates (
+	serial    TEXT PRIMARY KEY,
+	identity  TEXT NOT NULL,
+	created   DATETIME NOT NULL,
+	not_after DATETIME NOT NULL,
+	revoked   DATETIME,
+	reason    TEXT NOT NULL
+);
+CREATE INDEX certificates_identity ON certificates (identity);
+
+CREATE TABLE applications (
+	id           INTEGER PRIMARY KEY AUTOINCREMENT,
+	owner_id     INTEGER NOT NULL REFERENCES users (id),
+	name         TEXT NOT NULL,
+	cloud        TEXT NOT NULL,
+	wanted       TEXT NOT NULL,
+	state        TEXT NOT NULL,
+	reason       TEXT NOT NULL,
+	since        DATETIME NOT NULL,
+	revision     INTEGER NOT NULL,
+	settled      INTEGER NOT NULL,
+	incarnation  INTEGER NOT NULL,
+	prefix       TEXT NOT NULL,
+	service_bits INTEGER NOT NULL,
+	last_service INTEGER NOT NULL,
+	created      DATETIME NOT NULL,
+	UNIQUE (owner_id, name)
+);
+
+-- JSON columns (nodes, settings, published, steps, failure) are NULL where there is nothing.
+CREATE TABLE services (
+	application_id  INTEGER NOT NULL REFERENCES applications (id),
+	id              INTEGER NOT NULL,
+	type            TEXT NOT NULL,
+	name            TEXT NOT NULL,
+	cloud           TEXT NOT NULL,
+	wanted          TEXT NOT NULL,
+	state           TEXT NOT NULL,
+	reason          TEXT NOT NULL,
+	since           DATETIME NOT NULL,
+	nodes           TEXT,
+	settings        TEXT,
+	partition_index INTEGER NOT NULL,
+	created         DATETIME NOT NULL,
+	PRIMARY KEY (application_id, id),
+	UNIQUE (application_id, name),
+	UNIQUE (application_id, partition_index)
+);
+
+-- service_id is no foreign key: it is 0 for managers, and rows of gone nodes outlive their service.
+CREATE TABLE nodes (
+	seq             INTEGER PRIMARY KEY AUTOINCREMENT,
+	application_id  INTEGER NOT NULL REFERENCES applications (id),
+	service_id      INTEGER NOT NULL,
+	role            TEXT NOT NULL,
+	cloud           TEXT NOT NULL,
+	state           TEXT NOT NULL,
+	reason          TEXT NOT NULL,
+	since           DATETIME NOT NULL,
+	attempt         INTEGER NOT NULL,
+	machine         TEXT NOT NULL,
+	address         TEXT NOT NULL,
+	public_address  TEXT NOT NULL,
+	runtime         TEXT NOT NULL,
+	published       TEXT,
+	partition_index INTEGER NOT NULL,
+	slot            INTEGER NOT NULL,
+	overlay         TEXT NOT NULL,
+	released        BOOLEAN NOT NULL,
+	join_token_hash TEXT NOT NULL,
+	csr_key         TEXT NOT NULL,
+	boot_id         TEXT NOT NULL,
+	overlay_key     TEXT NOT NULL,
+	data_plane      TEXT NOT NULL,
+	version         TEXT NOT NULL,
+	code_version    TEXT NOT NULL,
+	drained         BOOLEAN NOT NULL,
+	created         DATETIME NOT NULL
+);
+CREATE INDEX nodes_application ON nodes (application_id, seq);
+CREATE INDEX nodes_alive ON nodes (cloud) WHERE state <> 'gone';
+CREATE UNIQUE INDEX nodes_machine ON nodes (cloud, machine) WHERE machine <> '' AND state <> 'gone';
+CREATE UNIQUE INDEX nodes_overlay ON nodes (application_id, overlay)
+	WHERE service_id <> 0 AND NOT (state = 'gone' AND released);
+-- At most one manager acts; a dead one that is still being removed keeps the same overlay address.
+CREATE UNIQUE INDEX nodes_manager ON nodes (application_id)
+	WHERE service_id = 0 AND state NOT IN ('failed', 'deleting', 'gone');
+
+-- Operations and events are history: they outlive what they tell of.
+CREATE TABLE operations (
+	seq            INTEGER PRIMARY KEY AUTOINCREMENT,
+	kind           TEXT NOT NULL,
+	owner_id       INTEGER NOT NULL,
+	application_id INTEGER NOT NULL,
+	service_id     INTEGER NOT NULL,
+	state          TEXT NOT NULL,
+	revision       INTEGER NOT NULL,
+	params         TEXT NOT NULL,
+	progress       TEXT NOT NULL,
+	steps          TEXT,
+	failure        TEXT,
+	created        DATETIME NOT NULL,
+	ended          DATETIME
+);
+CREATE INDEX operations_open ON operations (application_id) WHERE state IN ('pending', 'running');
+CREATE INDEX operations_application ON operations (application_id, seq);
+CREATE INDEX operations_owner ON operations (owner_id, seq);
+
+CREATE TABLE events (
+	id             INTEGER PRIMARY KEY AUTOINCREMENT,
+	time           DATETIME NOT NULL,
+	owner_id       INTEGER NOT NULL,
+	application_id INTEGER NOT NULL,
+	service_id     INTEGER NOT NULL,
+	node_seq       INTEGER NOT NULL,
+	operation_seq  INTEGER NOT NULL,
+	kind           TEXT NOT NULL,
+	text           TEXT NOT NULL,
+	alarm          BOOLEAN NOT NULL
+);
+CREATE INDEX events_application ON events (application_id, id);
+CREATE TRIGGER events_append_only BEFORE UPDATE ON events
+BEGIN
+	SELECT RAISE (ABORT, 'events are append-only');
+END;

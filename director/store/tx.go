@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"conpaas/client/api"
+)
+
+// Read reads one consistent state of the database. It is valid only inside the function that got it.
+type Read struct {
+	db  *gorm.DB
+	box *box
+	now time.Time
+}
+
+// Tx reads and writes in one transaction. It is valid only inside the function that got it.
+type Tx struct {
+	Read
+	events []Event
+	owners map[api.ApplicationID]api.UserID // asked for by AddEvent
+}
+
+// Now is the time of the transaction, in UTC; everything that it writes carries this time.
+func (r *Read) Now() time.Time { return r.now }
+
+// Update runs fn in a write transaction: all that it writes is on disk when Update returns nil, and nothing of it when
+// fn or the commit fails. Writers take turns. name says what is done, for example "node.launched"; it names the
+// failpoints and stands in errors of the disk (ErrFull, ErrReadOnly, ErrBusy, ErrDamaged).
+func (s *Store) Update(ctx context.Context, name string, fn func(tx *Tx) error) error {
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-s.closed:
+		return fmt.Errorf("store %s: %w", name, ErrClosed)
+	case <-ctx.Done():
+		return fmt.Errorf("store %s: %w", name, ctx.Err())
+	}
+	var events []Event
+	err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+		tx := &Tx{Read: Read{db: db, box: s.box, now: s.clock()}, owners: map[api.ApplicationID]api.UserID{}}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		events = tx.events
+		return s.failpoint(name + "/before")
+	})
+	if err != nil {
+		return diskError(name, err)
+	}
+	err = s.failpoint(name + "/after")
+	if s.opts.Published != nil && len(events) > 0 {
+		s.opts.Published(events)
+	}
+	return err
+}
+
+// View runs fn on one consistent state of the database. It does not wait for writers.
+func (s *Store) View(ctx context.Context, fn func(r *Read) error) error {
+	select {
+	case <-s.closed:
+		return fmt.Errorf("store read: %w", ErrClosed)
+	default:
+	}
+	err := s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+		return fn(&Read{db: db, box: s.box, now: s.clock()})
+	})
+	return diskError("read", err)
+}
+
+func (s *Store) clock() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
+
+func (s *Store) failpoint(name string) error {
+	if s.opts.Failpoint == nil {
+		return nil
+	}
+	s.mu.Lock()
+	s.failpoints[name] = true
+	s.mu.Unlock()
+	return s.opts.Failpoint(name)
+}
+
+// Failpoints gives the names of all failpoints passed so far, sorted. It is empty without Options.Failpoint.
+func (s *Store) Failpoints() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.failpoints))
+}
+
+// Page says which part of a list is wanted: at most Limit things (default 100, at most 1000) after the one with number After.
+type Page struct {
+	After int64
+	Limit int
+}
+
+const (
+	defaultPage = 100
+	largestPage = 1000
+)
+
+// list reads one page of rows, ordered by the column key, and gives the number after which the next page begins, 0 on
+// the last page.
+func list[R any](db *gorm.DB, key string, p Page, number func(R) int64) (rows []R, next int64, err error) {
+	limit := p.Limit
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	limit = min(limit, largestPage)
+	err = db.Where(key+" > ?", p.After).Order(key).Limit(limit + 1).Find(&rows).Error
+	if err != nil {
+		return nil, 0, fmt.Errorf("read a page: %w", err)
+	}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = number(rows[limit-1])
+	}
+	return rows, next, nil
+}

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	"conpaas/client/api"
+)
+
+// User is a person or program that uses the installation.
+type User struct {
+	ID       api.UserID
+	Name     string // unique
+	Role     api.UserRole
+	Password string // argon2id in PHC form; "" where no password opens it
+	Disabled bool   // may not log in, its tokens are gone
+	Created  time.Time
+}
+
+type userRow struct {
+	ID       int64 `gorm:"primaryKey;autoIncrement"`
+	Name     string
+	Role     string
+	Password string
+	Disabled bool
+	Created  time.Time
+}
+
+func (userRow) TableName() string { return "users" }
+
+func (r userRow) user() User {
+	return User{ID: api.UserID(r.ID), Name: r.Name, Role: api.UserRole(r.Role), Password: r.Password, Disabled: r.Disabled, Created: r.Created.UTC()}
+}
+
+// User gives a user by id, or ErrNotFound.
+func (r *Read) User(id api.UserID) (User, error) {
+	var row userRow
+	err := r.db.First(&row, int64(id)).Error
+	return row.user(), rowError(err, "user %d", id)
+}
+
+// FindUser gives a user by name, or ErrNotFound.
+func (r *Read) FindUser(name string) (User, error) {
+	var row userRow
+	err := r.db.First(&row, "name = ?", name).Error
+	return row.user(), rowError(err, "user %q", name)
+}
+
+// Users gives a page of the users by id, and where the next one begins (0: nowhere).
+func (r *Read) Users(p Page) ([]User, int64, error) {
+	rows, next, err := list(r.db, "id", p, func(r userRow) int64 { return r.ID })
+	return convert(rows, userRow.user), next, err
+}
+
+// CreateUser adds a user; ID and Created of u are set here. ErrExists when the name is taken.
+func (tx *Tx) CreateUser(u User) (User, error) {
+	row := userRow{Name: u.Name, Role: string(u.Role), Password: u.Password, Disabled: u.Disabled, Created: tx.now}
+	err := tx.db.Create(&row).Error
+	return row.user(), rowError(err, "user %q", u.Name)
+}
+
+// SetPassword replaces the password's hash and ends all sessions of the user.
+func (tx *Tx) SetPassword(id api.UserID, hash string) error {
+	if err := tx.updateUser(id, "password", hash); err != nil {
+		return err
+	}
+	return tx.DeleteTokensOf(id)
+}
+
+// RehashPassword replaces the hash of the same password by one with other parameters; sessions go on.
+func (tx *Tx) RehashPassword(id api.UserID, hash string) error {
+	return tx.updateUser(id, "password", hash)
+}
+
+// SetUserRole makes the user an admin or an ordinary user. ErrConflict when nobody would be left to administer.
+func (tx *Tx) SetUserRole(id api.UserID, role api.UserRole) error {
+	if err := tx.updateUser(id, "role", string(role)); err != nil {
+		return err
+	}
+	return tx.someAdminLeft()
+}
+
+// SetDisabled closes or reopens an account; closing ends its sessions. ErrConflict when nobody would be left to administer.
+func (tx *Tx) SetDisabled(id api.UserID, disabled bool) error {
+	if err := tx.updateUser(id, "disabled", disabled); err != nil {
+		return err
+	}
+	if !disabled {
+		return nil
+	}
+	if err := tx.DeleteTokensOf(id); err != nil {
+		return err
+	}
+	return tx.someAdminLeft()
+}
+
+// DeleteUser removes a user with its tokens. ErrConflict while it has applications.
+func (tx *Tx) DeleteUser(id api.UserID) error {
+	var applications int64
+	if err := tx.db.Model(&applicationRow{}).Where("owner_id = ?", int64(id)).Count(&applications).Error; err != nil {
+		return fmt.Errorf("delete user %d: %w", id, err)
+	}
+	if applications > 0 {
+		return fmt.Errorf("user %d has %d applications, delete them first: %w", id, applications, ErrConflict)
+	}
+	if err := one(tx.db.Delete(&userRow{}, int64(id)), "user %d", id); err != nil {
+		return err
+	}
+	return tx.someAdminLeft()
+}
+
+func (tx *Tx) updateUser(id api.UserID, column string, value any) error {
+	return one(tx.db.Model(&userRow{}).Where("id = ?", int64(id)).Update(column, value), "user %d", id)
+}
+
+func (tx *Tx) someAdminLeft() error {
+	var admins int64
+	err := tx.db.Model(&userRow{}).Where("role = ? AND NOT disabled", string(api.RoleAdmin)).Count(&admins).Error
+	if err != nil {
+		return fmt.Errorf("count the admins: %w", err)
+	}
+	if admins == 0 {
+		return fmt.Errorf("this is the last admin, make another one first: %w", ErrConflict)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/client/daemon"
+	"conpaas/client/wire"
+	"conpaas/manager/service"
+)
+
+const (
+	fastCalls = 64 // calls to agents at one time
+	slowCalls = 16 // the same for agents whose last call went wrong, so that these keep nobody waiting
+
+	pauseMin = 5 * time.Millisecond // between two looks at everything; more where one takes long
+)
+
+// Overlay is the manager's own end of the application's overlay network.
+type Overlay interface {
+	// Configure makes the manager's end know exactly these peers and relays; it returns when the data plane has them.
+	Configure(ctx context.Context, peers []api.Peer, relays []api.Relay) error
+	// Relay gives the relay that this manager runs, nil where there is none.
+	Relay() *api.Relay
+	// Status gives the data plane's kind and how it sees each peer.
+	Status() (dataPlane string, peers []api.PeerStatus)
+}
+
+// Config is what a Worker needs. All fields but Timing must be set.
+type Config struct {
+	Log         *slog.Logger
+	Node        api.NodeID // the manager's own
+	Application api.ApplicationID
+	BootID      string
+	Version     string
+	Cache       string // file that keeps the last spec for a restart
+	Halves      map[api.ServiceType]service.Half
+	Overlay     Overlay
+	Timing      Timing // DefaultTiming where it is zero
+}
+
+// Worker manages one application. One goroutine owns the core; everything else hands it closures.
+type Worker struct {
+	cfg  Config
+	log  *slog.Logger
+	hub  *wire.Hub
+	core *core // only in the loop
+
+	inbox    chan func()
+	ended    chan struct{} // closed when the loop has ended
+	putting  chan struct{} // one token: one Put at a time
+	sessions map[*wire.Session]*session
+	number   uint64 // of the last session
+
+	fast, slow chan struct{} // free places for calls
+	work       sync.WaitGroup
+
+	board *board
+}
+
+// New makes a worker, which goes on with the spec that an earlier one has kept, if any.
+func New(cfg Config) (*Worker, error) {
+	if cfg.Timing == (Timing{}) {
+		cfg.Timing = DefaultTiming()
+	}
+	w := &Worker{
+		cfg: cfg, log: cfg.Log.With(daemon.KeyApplication, cfg.Application), core: newCore(cfg.Halves, cfg.Timing),
+		inbox: make(chan func(), 1024), ended: make(chan struct{}), putting: make(chan struct{}, 1), sessions: map[*wire.Session]*session{},
+		fast: make(chan struct{}, fastCalls), slow: make(chan struct{}, slowCalls), board: newBoard(),
+	}
+	w.core.relay = cfg.Overlay.Relay()
+	w.hub = wire.NewHub(wire.HubOptions{Log: w.log, Connected: w.connected, Disconnected: w.disconnected, Clone: w.cloned})
+	kept, ok, err := readCache(cfg.Cache, cfg.Application)
+	switch {
+	case err != nil:
+		w.log.Warn("the kept spec cannot be used; the director sends a new one", daemon.KeyError, err)
+	case ok:
+		maps.Copy(w.core.former, kept.Former)
+		w.core.learn(time.Now(), kept.Epoch, kept.Spec)
+	}
+	return w, nil
+}
+
+// Run works until ctx ends. When it returns, every connection is closed and nothing of it runs any more.
+func (w *Worker) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		close(w.ended)
+		w.hub.Close()
+		w.work.Wait()
+	}()
+	if w.core.spec != nil {
+		if err := w.configure(ctx, *w.core.spec); err != nil {
+			w.log.Error("the overlay network is not up", daemon.KeyError, err)
+		}
+	}
+	tick := time.NewTicker(w.cfg.Timing.Tick)
+	defer tick.Stop()
+	pause := pauseMin
+	look := time.NewTimer(0)
+	defer look.Stop()
+	waiting := true
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case f := <-w.inbox:
+			f()
+		case <-tick.C:
+		case <-look.C:
+			began := time.Now()
+			w.look(ctx, began)
+			// A flood of reports may take a fifth of one core, not more.
+			waiting, pause = false, max(pauseMin, 4*time.Since(began))
+			continue
+		}
+		if !waiting {
+			waiting = true
+			look.Reset(pause)
+		}
+	}
+}
+
+// look decides what follows from what is known now, tells the director and starts the calls.
+func (w *Worker) look(ctx context.Context, now time.Time) {
+	decided := w.core.step(now)
+	decided.state.Self = w.self()
+	w.board.publish(decided.state)
+	for _, c := range decided.calls {
+		w.start(ctx, c)
+	}
+}
+
+// self is the status of the manager's own machine.
+func (w *Worker) self() *api.NodeStatus {
+	plane, peers := w.cfg.Overlay.Status()
+	return &api.NodeStatus{Node: w.cfg.Node, BootID: w.cfg.BootID, Version: w.cfg.Version, DataPlane: plane, Overlay: peers}
+}
+
+// post hands f to the loop; it is dropped when the loop has ended.
+func (w *Worker) post(f func()) {
+	select {
+	case w.inbox <- f:
+	case <-w.ended:
+	}
+}
+
+// do has f run by the loop and waits for it.
+func (w *Worker) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case w.inbox <- func() { f(); close(done) }:
+	case <-w.ended:
+		return api.Errorf(api.CodeUnavailable, "the manager is stopping")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case <-done:
+		return nil
+	case <-w.ended:
+		return api.Errorf(api.CodeUnavailable, "the manager is stopping")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,119 @@
+package httpapi
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	"conpaas/client/agent"
+	"conpaas/client/api"
+	"conpaas/client/wire"
+)
+
+// defaultLines is how much of a log is given when the caller does not say.
+const defaultLines = 100
+
+// execMax bounds the body of an exec: 512 KiB of stdin in base64, and the command.
+const execMax = 1 << 20
+
+// exec has the agent of the node run a command, and passes its output on as it comes.
+func (s *server) exec(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+	var in api.ExecRequest
+	if err := wire.Decode(r, &in); err != nil {
+		return err
+	}
+	client, epoch, err := s.worker.Agent(r.Context(), api.NodeID(path("node")))
+	if err != nil {
+		return err
+	}
+	lines := wire.NewLineWriter(w)
+	for frame, err := range client.Exec(r.Context(), epoch, in) {
+		if err != nil {
+			return err
+		}
+		if err := lines.Write(frame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nodeLog passes a log of the node on.
+func (s *server) nodeLog(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+	lines, follow, err := logRange(r)
+	if err != nil {
+		return err
+	}
+	name := r.URL.Query().Get("name")
+	if name == "" {
+		name = agent.OwnLog
+	}
+	client, epoch, err := s.worker.Agent(r.Context(), api.NodeID(path("node")))
+	if err != nil {
+		return err
+	}
+	text, err := client.Log(r.Context(), epoch, name, lines, follow)
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	return pass(w, text)
+}
+
+// log gives the manager's own log.
+func (s *server) log(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
+	lines, follow, err := logRange(r)
+	if err != nil {
+		return err
+	}
+	text, err := s.journal.Read(r.Context(), lines, follow)
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	return pass(w, text)
+}
+
+func logRange(r *http.Request) (lines int, follow bool, err error) {
+	lines = defaultLines
+	if text := r.URL.Query().Get("lines"); text != "" {
+		if lines, err = strconv.Atoi(text); err != nil || lines < 0 {
+			return 0, false, api.InField("lines", "%.20q is no number of lines", text)
+		}
+	}
+	if text := r.URL.Query().Get("follow"); text != "" {
+		if follow, err = strconv.ParseBool(text); err != nil {
+			return 0, false, api.InField("follow", "%.20q is neither true nor false", text)
+		}
+	}
+	return lines, follow, nil
+}
+
+// pass sends text as it comes; the first flush tells the reader of a quiet log that there is one.
+func pass(w http.ResponseWriter, text io.Reader) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	control := http.NewResponseController(w)
+	if err := control.Flush(); err != nil {
+		return err
+	}
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := text.Read(buffer)
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return err
+			}
+			if err := control.Flush(); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

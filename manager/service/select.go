@@ -1,0 +1,44 @@
+package service
+
+import (
+	"slices"
+
+	"conpaas/client/api"
+)
+
+// Select divides the machines of a role into those that stay, oldest first, and those that go: the ones that
+// the director already drains, and of the others the newest beyond count. The oldest machine never goes while
+// count is positive.
+func Select(nodes []Node, role api.Role, count int) (stay, leave []Node) {
+	for _, n := range nodes {
+		if n.Role != role {
+			continue
+		}
+		if n.Draining() || len(stay) >= count {
+			leave = append(leave, n)
+		} else {
+			stay = append(stay, n)
+		}
+	}
+	return stay, leave
+}
+
+// Sorted orders nodes from the oldest to the newest, in place.
+func Sorted(nodes []Node) []Node {
+	slices.SortFunc(nodes, func(a, b Node) int { return ByAge(a.ID, b.ID) })
+	return nodes
+}
+
+// Remove puts the machines that leave into the plan with their drained configuration: into Delete when they are
+// Gone, else into Drain.
+func (p *Plan) Remove(in Input, leave []Node, drained func(Node) Config) {
+	for _, n := range leave {
+		c := drained(n)
+		p.Nodes[n.ID] = c
+		if in.Gone(n, c) {
+			p.Delete = append(p.Delete, n.ID)
+		} else {
+			p.Drain = append(p.Drain, n.ID)
+		}
+	}
+}

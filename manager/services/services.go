@@ -1,0 +1,17 @@
+// Package services has the manager half of every service type in one explicit map.
+//
+// It knows the halves and nothing else.
+package services
+
+import (
+	"conpaas/client/api"
+	"conpaas/manager/service"
+	"conpaas/manager/services/helloworld"
+)
+
+// Halves gives the manager half of every service type of the catalogue.
+func Halves() map[api.ServiceType]service.Half {
+	return map[api.ServiceType]service.Half{
+		api.Helloworld: helloworld.Half{},
+	}
+}
