@@ -80,6 +80,11 @@ func TestPeersComeAsChanges(t *testing.T) {
 		}
 	}
 	p.AwaitStatus(t, "n2", "the peers are n12 and n13", has("n12", "n13"))
+	// What came as changes outlives the agent.
+	a.Stop(t)
+	agenttest.Start(t, p, agenttest.Options{Node: "n2", Root: a.Root})
+	p.AwaitStatus(t, "n2", "the peers are n12 and n13 again", has("n12", "n13"))
+	c = p.Client("n2")
 	gap := api.PeerDelta{From: 7, To: 8, Set: []api.Peer{peerOf(4, "n14")}}
 	if err := c.PatchPeers(t.Context(), p.Epoch(), gap); api.CodeFrom(err) != api.CodeConflict {
 		t.Errorf("a change with a gap: %v; want %s", err, api.CodeConflict)
@@ -106,10 +111,6 @@ func TestPeersComeAsChanges(t *testing.T) {
 	if s := p.AwaitReady(t, "n2", 5); !has("n12", "n13")(s) {
 		t.Errorf("the peers are %+v", s.Overlay)
 	}
-	// What came as changes outlives the agent.
-	a.Stop(t)
-	agenttest.Start(t, p, agenttest.Options{Node: "n2", Root: a.Root})
-	p.AwaitStatus(t, "n2", "the peers are n12 and n13", has("n12", "n13"))
 }
 
 func TestBlobs(t *testing.T) {

@@ -77,6 +77,7 @@ func stories(t *testing.T, runtime string) {
 		Setup: func(env *testscript.Env) error {
 			w := newWorld(env.T().(testing.TB), env.WorkDir, runtime)
 			env.Values[worldKey{}] = w
+			env.Defer(w.close)
 			env.Setenv("HOME", w.path("home"))
 			env.Setenv("PATH", w.bin+":"+env.Getenv("PATH"))
 			env.Setenv("DIRECTOR", w.url())

@@ -50,8 +50,7 @@ type world struct {
 	ended   chan struct{} // closed when cmd has been waited for
 }
 
-// newWorld makes an installation with the given runtime of the local cloud; nothing runs yet. When the test
-// ends, everything that the world started is removed, and what is left over is an error.
+// newWorld makes an installation with the given runtime of the local cloud; nothing runs yet. The caller closes it.
 func newWorld(t testing.TB, dir, runtime string, options ...string) *world {
 	t.Helper()
 	bin, err := programs()
@@ -64,7 +63,6 @@ func newWorld(t testing.TB, dir, runtime string, options ...string) *world {
 	}
 	w.write("director.cfg", fmt.Sprintf("[conpaas]\nDEPLOYMENT_NAME = e2e\n\n[iaas]\nDRIVER = local\nRUNTIME = %s\n%s\n\n[director]\nDIRECTOR_URL = %s\n",
 		runtime, strings.Join(w.options, "\n"), w.url()))
-	t.Cleanup(w.close)
 	return w
 }
 
@@ -107,7 +105,12 @@ func (w *world) start() {
 	defer out.Close()
 	cmd := exec.Command(filepath.Join(w.bin, "cpsdirector"), "serve", "--config", w.path("director.cfg"),
 		"--data", w.data(), "--listen", fmt.Sprintf("127.0.0.1:%d", w.port))
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = w.env(), out, out, w.dir
+	said, err := os.Create(w.path("director.out"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer said.Close()
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = w.env(), said, out, w.dir
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -120,16 +123,11 @@ func (w *world) start() {
 			w.t.Fatalf("the director ended:\n%s", w.directorLog())
 		default:
 		}
-		return w.ping()
+		if content, err := os.ReadFile(w.path("director.out")); err != nil || !bytes.Contains(content, []byte("log in with")) {
+			return errors.New("it has not said how to log in")
+		}
+		return nil
 	})
-}
-
-func (w *world) ping() error {
-	c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", w.port), time.Second)
-	if err != nil {
-		return err
-	}
-	return c.Close()
 }
 
 // signal sends a signal to the director; with a deadly one it waits for the end.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"conpaas/client/api"
 )
@@ -55,7 +54,12 @@ func ByAge(a, b api.NodeID) int {
 	return cmp.Or(cmp.Compare(number(a), number(b)), cmp.Compare(a, b))
 }
 
+// number gives the number at the end of an id, 0 where there is none.
 func number(id api.NodeID) uint64 {
-	n, _ := strconv.ParseUint(strings.TrimLeft(string(id), "abcdefghijklmnopqrstuvwxyz"), 10, 64)
+	i := len(id)
+	for i > 0 && '0' <= id[i-1] && id[i-1] <= '9' {
+		i--
+	}
+	n, _ := strconv.ParseUint(string(id[i:]), 10, 64) // of something else than digits: 0
 	return n
 }

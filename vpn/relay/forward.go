@@ -1,3 +1,5 @@
+//go:build linux
+
 package relay
 
 import (
@@ -26,7 +28,7 @@ func (s *Server) serve() error {
 	for i := range in {
 		in[i].Buffers = [][]byte{make([]byte, maxDatagram)}
 	}
-	out := make([]ipv4.Message, 0, batchSize)
+	out := &batch{segment: true}
 	for {
 		n, err := socket.ReadBatch(in, 0)
 		if errors.Is(err, net.ErrClosed) {
@@ -38,7 +40,7 @@ func (s *Server) serve() error {
 			continue
 		}
 		now := time.Now()
-		out = out[:0]
+		out.clear()
 		for _, m := range in[:n] {
 			from, ok := m.Addr.(*net.UDPAddr)
 			if !ok {
@@ -47,20 +49,14 @@ func (s *Server) serve() error {
 			at := from.AddrPort()
 			at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 			if to, b := s.handle(at, m.Buffers[0][:m.N], now); to != nil {
-				out = append(out, ipv4.Message{Buffers: [][]byte{b}, Addr: to})
+				out.add(to, b)
 			}
 		}
-		for len(out) > 0 {
-			sent, err := socket.WriteBatch(out, 0)
-			if errors.Is(err, net.ErrClosed) {
-				return err
-			}
-			if err != nil {
-				// The first one cannot be sent (no route, refused by a firewall); the others may.
-				s.log.Debug("relay: write", "to", out[0].Addr, "err", err)
-				sent = max(sent, 1)
-			}
-			out = out[sent:]
+		if err := out.send(socket); errors.Is(err, net.ErrClosed) {
+			return err
+		} else if err != nil {
+			// No route, or a firewall refuses it.
+			s.log.Debug("relay: write", "err", err)
 		}
 	}
 }

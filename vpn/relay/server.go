@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package relay forwards the sealed datagrams of overlay nodes that do not reach each other directly. It is
 // one UDP port and holds no key of theirs.
 //

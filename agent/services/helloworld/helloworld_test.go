@@ -89,6 +89,22 @@ func (r *rig) await(roles []api.RoleSpec, what string, f func(api.RoleStatus) bo
 	}
 }
 
+// eventually waits until f is true.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	timer := time.NewTimer(30 * time.Second)
+	defer timer.Stop()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for !f() {
+		select {
+		case <-ticker.C:
+		case <-timer.C:
+			t.Fatalf("this did not happen: %s", what)
+		}
+	}
+}
+
 func ready(s api.RoleStatus) bool { return s.State == api.RoleReady }
 
 func (r *rig) ready(c api.HelloworldConfig) (pid int) {
@@ -125,11 +141,10 @@ func TestNginx(t *testing.T) {
 	if body := r.page(8081); !strings.Contains(body, "Hello &lt;world&gt;") || !strings.Contains(body, "n2") {
 		t.Errorf("the page is:\n%s", body)
 	}
-	for slices.Contains(workers(t, pid), 0) { // a worker becomes www-data after it has begun
-	}
-	if owners := slices.Compact(workers(t, pid)); !slices.Equal(owners, []int{www(t, r.h)}) {
-		t.Errorf("the workers run as the users %v; want only %d", owners, www(t, r.h))
-	}
+	// A worker becomes www-data after it has begun.
+	eventually(t, "the workers are www-data's", func() bool {
+		return slices.Equal(slices.Compact(workers(t, pid)), []int{www(t, r.h)})
+	})
 	before := children(t, pid)
 	// The same again, and another greeting, leave nginx and its workers alone.
 	r.ready(api.HelloworldConfig{Greeting: "Hello <world>", Listen: r.listen(8081)})
@@ -144,11 +159,10 @@ func TestNginx(t *testing.T) {
 		t.Errorf("another port: process %d with workers %v; want %d with others than %v", again, children(t, pid), pid, before)
 	}
 	r.page(8082)
-	for { // the old workers are still on their way out
-		if _, _, err := agenttest.Get(t.Context(), r.listen(8081)); err != nil {
-			break
-		}
-	}
+	eventually(t, "the old workers are gone, and the old port with them", func() bool {
+		_, _, err := agenttest.Get(t.Context(), r.listen(8081))
+		return err != nil
+	})
 }
 
 // A new half over a host that an agent before it has used goes on with the nginx that runs; one whose agent was
@@ -250,11 +264,10 @@ func TestNginxDrains(t *testing.T) {
 	c.Drain = true
 	done := make(chan struct{})
 	go func() { defer close(done); r.half.Apply(context.Background(), r.h, r.node, r.roles(c)) }()
-	for {
-		if _, _, err := agenttest.Get(t.Context(), r.listen(8088)); err != nil {
-			break
-		}
-	}
+	eventually(t, "no new request is accepted", func() bool {
+		_, _, err := agenttest.Get(t.Context(), r.listen(8088))
+		return err != nil
+	})
 	if _, err := conn.Write([]byte("Connection: close\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
