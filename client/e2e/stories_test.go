@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,13 +15,15 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"conpaas/client/api"
 )
 
 var keep = flag.Bool("keep", false, "keep the folders of the stories")
 
 // TestMain adds the small programs that stories use beside the real ones.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"get": get, "await": await})
+	testscript.Main(m, map[string]func(){"get": get, "await": await, "page": page})
 }
 
 // get URL: prints the page; a status other than 200 is an error.
@@ -36,6 +40,24 @@ func get() {
 		fmt.Fprintln(os.Stderr, res.Status)
 		os.Exit(1)
 	}
+}
+
+// page APP SERVICE: prints the page at the first endpoint of the service.
+func page() {
+	out, err := exec.Command("cps", "service", "show", os.Args[1], os.Args[2], "-o", "json").Output()
+	var service api.Service
+	if err == nil {
+		err = json.Unmarshal(out, &service)
+	}
+	if err == nil && (len(service.Endpoints) == 0 || service.Endpoints[0].URL == "") {
+		err = errors.New("it has no endpoint")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Args[1] = service.Endpoints[0].URL
+	get()
 }
 
 // await DURATION TEXT COMMAND…: runs the command until it succeeds and its output holds the text ("" for any).

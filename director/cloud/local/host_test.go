@@ -122,9 +122,7 @@ func TestImageWrong(t *testing.T) {
 // TestCheckMissing: what the host lacks is named with its remedy, launch refuses for that reason, and goes on when it is
 // there; the rest of the cloud works meanwhile.
 func TestCheckMissing(t *testing.T) {
-	if os.Getenv(crashJob) == "" {
-		t.Setenv("PATH", t.TempDir()) // not parallel: it is the whole process's
-	}
+	t.Setenv("PATH", t.TempDir()) // so it runs before the parallel tests
 	c := configuration(t, map[string]string{"ROOTFS": "/missing/rootfs.tar"})
 	l := start(t, c)
 	said := map[string]string{}
