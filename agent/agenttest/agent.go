@@ -59,6 +59,7 @@ type Agent struct {
 	App  *app.App
 	Host *host.Host
 
+	parent *Parent
 	cancel context.CancelFunc
 	done   chan error
 }
@@ -82,14 +83,14 @@ func Start(t testing.TB, p *Parent, o Options) *Agent {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	agent := &Agent{Node: o.Node, Root: o.Root, App: a, Host: h, cancel: cancel, done: make(chan error, 1)}
+	agent := &Agent{Node: o.Node, Root: o.Root, App: a, Host: h, parent: p, cancel: cancel, done: make(chan error, 1)}
 	go func() { agent.done <- a.Run(ctx, httpapi.New(a, log)) }()
 	t.Cleanup(func() { agent.Stop(t) })
 	return agent
 }
 
-// Stop ends the agent as TERM does: its programs go on, and an agent that is started in the same root adopts them.
-// Calling it twice is no error.
+// Stop ends the agent as TERM does: its programs go on, and an agent that is started in the same root adopts them. When it
+// returns the manager has noticed. Calling it twice is no error.
 func (a *Agent) Stop(t testing.TB) {
 	t.Helper()
 	if a.cancel == nil {
@@ -103,6 +104,7 @@ func (a *Agent) Stop(t testing.TB) {
 	if err := a.Host.Close(); err != nil {
 		t.Errorf("close the host of agent %s: %v", a.Node, err)
 	}
+	a.parent.AwaitDisconnected(t, a.Node)
 }
 
 // Path gives the path of a file below the agent's state directory.

@@ -41,18 +41,7 @@ func net211(n int) netip.Prefix {
 
 func newMachine(t *testing.T, b *wgtest.Bridge, p *agenttest.Parent, node api.NodeID, n int) *machine {
 	t.Helper()
-	m := &machine{Space: b.Join(t, net211(n)), node: node, root: hosttest.Root(t), iface: wgtest.InterfaceName(), outside: net211(n).Addr()}
-	data, err := json.Marshal(p.Bootstrap(t, node))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(m.root, "var/lib/conpaas")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "bootstrap.json"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	m := &machine{Space: b.Join(t, net211(n)), node: node, root: machineRoot(t, p, node), iface: wgtest.InterfaceName(), outside: net211(n).Addr()}
 	t.Cleanup(func() {
 		m.kill(t)
 		hosttest.Open(t, m.root) // its end is the end of the machine's programs

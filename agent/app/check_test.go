@@ -7,12 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"conpaas/agent/service"
 	"conpaas/agent/services/helloworld"
 	"conpaas/client/api"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func keyOf(n int) api.OverlayKey {
 	raw := make([]byte, 32)

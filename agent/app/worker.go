@@ -86,17 +86,20 @@ func (w *worker) settle(want *stored) {
 		next = w.delays.NextBackOff()
 	}
 	w.again.Reset(next)
-	w.a.board.change(func(s *api.NodeStatus) {
-		s.Error = w.failure()
-		if s.Error == "" && want != nil {
-			s.Applied = want.Spec.Revision
-			s.Fingerprint, _ = want.Spec.Fingerprint() // its configurations were checked to be JSON
-		}
-	})
 	if text := w.failure(); text != "" {
 		w.a.log.Warn("spec is not applied", "retry", next, "err", text)
 	} else if want != nil && news {
 		w.a.log.Info("spec is applied", "revision", want.Spec.Revision, daemon.KeyService, want.Spec.Service, "roles", len(want.Spec.Roles), "peers", len(want.Spec.Overlay.Peers))
+	}
+}
+
+// note writes down what is applied. It goes out together with the states of the roles, which would else look as if
+// they were already those of the new spec.
+func (w *worker) note(s *api.NodeStatus) {
+	s.Error = w.failure()
+	if s.Error == "" && w.done != nil {
+		s.Applied = w.done.Spec.Revision
+		s.Fingerprint, _ = w.done.Spec.Fingerprint() // its configurations were checked to be JSON
 	}
 }
 
@@ -155,6 +158,7 @@ func (w *worker) halfOf(ctx context.Context, kind api.ServiceType) (service.Half
 // look asks how the roles are, and tells when to look again.
 func (w *worker) look(ctx context.Context) time.Duration {
 	if w.half == nil || w.done == nil {
+		w.a.board.change(w.note)
 		return w.a.timing.Watch
 	}
 	s := w.done.Spec
@@ -175,7 +179,10 @@ func (w *worker) look(ctx context.Context) time.Duration {
 		w.tell(roles[i])
 	}
 	if ctx.Err() == nil {
-		w.a.board.change(func(st *api.NodeStatus) { st.Roles = roles })
+		w.a.board.change(func(st *api.NodeStatus) {
+			w.note(st)
+			st.Roles = roles
+		})
 	}
 	return pause
 }

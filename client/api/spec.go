@@ -19,12 +19,15 @@ type ServiceSpec struct {
 	Cloud    string            `json:"cloud"`
 	Nodes    map[Role]int      `json:"nodes" doc:"Dedicated machines per role"`
 	Settings map[string]string `json:"settings,omitempty"`
+	Code     *CodeSpec         `json:"code,omitempty" doc:"Of the hosting services"`
+	Secrets  map[string]Secret `json:"secrets,omitempty" doc:"Made by the director, one per name in the catalogue"`
 }
 
 // NodeInfo is one node as the director knows it, for the manager's plan.
 type NodeInfo struct {
 	ID       NodeID         `json:"id"`
 	Service  ServiceID      `json:"service"`
+	Type     ServiceType    `json:"type,omitempty" doc:"Of the service, which may not be in the spec any more"`
 	Role     Role           `json:"role"`
 	State    NodeState      `json:"state"`
 	Cloud    string         `json:"cloud"`

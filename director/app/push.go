@@ -16,12 +16,16 @@ func (w *worker) push(_ context.Context, s *snapshot, seen observed, _ *deadline
 	if seen.node == "" || s.application.Wanted != store.ApplicationRunning {
 		return nil
 	}
+	types := make(map[api.ServiceID]api.ServiceType, len(s.services))
+	for _, service := range s.services {
+		types[service.ID] = service.Type
+	}
 	spec := api.ManagerSpec{Application: w.d.applicationSpec(s), Relays: w.d.config.Relays}
 	for _, n := range s.nodes {
 		if n.IsManager() || !acts(n) {
 			continue
 		}
-		spec.Nodes = append(spec.Nodes, nodeInfo(n))
+		spec.Nodes = append(spec.Nodes, nodeInfo(n, types[n.Service]))
 	}
 	w.link.want(push{epoch: w.d.epoch(s.application), spec: spec})
 	return nil
@@ -54,9 +58,9 @@ func (d *Director) network(a store.Application) api.Network {
 	return api.Network{Prefix: a.Prefix, ServiceBits: a.ServiceBits, Port: overlayPort, Active: ok && p.overlayActive()}
 }
 
-func nodeInfo(n store.Node) api.NodeInfo {
+func nodeInfo(n store.Node, t api.ServiceType) api.NodeInfo {
 	info := api.NodeInfo{
-		ID: n.ID, Service: n.Service, Role: n.Role, State: n.State, Cloud: n.Cloud, Overlay: n.Overlay, Key: n.OverlayKey,
+		ID: n.ID, Service: n.Service, Type: t, Role: n.Role, State: n.State, Cloud: n.Cloud, Overlay: n.Overlay, Key: n.OverlayKey,
 	}
 	if n.Address.IsValid() {
 		info.Address = n.Address.String()

@@ -26,6 +26,7 @@ type migration struct {
 // migrations has every step in the order in which they are applied.
 var migrations = []migration{
 	{"0001_initial", mustMigration("0001_initial")},
+	{"0002_code", mustMigration("0002_code")},
 }
 
 func mustMigration(id string) string {

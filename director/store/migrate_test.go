@@ -48,6 +48,7 @@ func TestModelsMatchTheSchema(t *testing.T) {
 	s := openStore(t, t.TempDir(), Options{})
 	for _, model := range []interface{ TableName() string }{
 		installationRow{}, userRow{}, tokenRow{}, secretRow{}, authorityRow{}, certificateRow{}, applicationRow{}, serviceRow{}, nodeRow{}, operationRow{}, eventRow{},
+		codeVersionRow{}, serviceSecretRow{},
 	} {
 		stmt := s.read.Model(model)
 		if err := stmt.Statement.Parse(model); err != nil {
@@ -92,7 +93,7 @@ func count(t *testing.T, file, table string) (n int) {
 // Rebuilding a table that others refer to must not take their rows along: with foreign keys on, SQLite would do that silently.
 func TestMigrationKeepsRows(t *testing.T) {
 	file := withRows(t)
-	steps := append(migrations[:len(migrations):len(migrations)], migration{"0002_rebuild", `
+	steps := append(migrations[:len(migrations):len(migrations)], migration{"9999_rebuild", `
 		CREATE TABLE new_users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, password TEXT NOT NULL,
 			disabled BOOLEAN NOT NULL, created DATETIME NOT NULL);
 		INSERT INTO new_users SELECT * FROM users;
@@ -109,14 +110,14 @@ func TestMigrationKeepsRows(t *testing.T) {
 			}
 		}
 	}
-	backup := file + ".before-0002_rebuild"
+	backup := file + ".before-9999_rebuild"
 	if n := count(t, backup, "nodes"); n != 2 {
 		t.Errorf("the copy has %d nodes, want 2", n)
 	}
 	if info, err := os.Stat(backup); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the copy: %v, %v", info, err)
 	}
-	if _, err := Open(t.Context(), filepath.Dir(file), Options{}); err == nil || !strings.Contains(err.Error(), "newer version (it has step 0002_rebuild") {
+	if _, err := Open(t.Context(), filepath.Dir(file), Options{}); err == nil || !strings.Contains(err.Error(), "newer version (it has step 9999_rebuild") {
 		t.Errorf("an older program opens the database of a newer one: %v", err)
 	}
 }
@@ -127,9 +128,9 @@ func TestBrokenMigrationIsUndone(t *testing.T) {
 		"breaks references": "ALTER TABLE users ADD COLUMN x TEXT; DELETE FROM users;",
 		"does not parse":    "ALTER TABLE users ADD COLUMN x TEXT; CREATE NONSENSE;",
 	} {
-		steps := append(migrations[:len(migrations):len(migrations)], migration{"0002_broken", sql})
+		steps := append(migrations[:len(migrations):len(migrations)], migration{"9999_broken", sql})
 		err := migrate(t.Context(), slog.New(slog.DiscardHandler), file, time.Second, steps)
-		if err == nil || !strings.Contains(err.Error(), "0002_broken") {
+		if err == nil || !strings.Contains(err.Error(), "9999_broken") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if name == "breaks references" && !errors.Is(err, ErrDamaged) {

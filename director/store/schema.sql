@@ -37,6 +37,23 @@ CREATE TABLE certificates (
 
 CREATE INDEX certificates_identity ON certificates (identity);
 
+CREATE TABLE code_versions (
+	application_id INTEGER NOT NULL,
+	service_id     INTEGER NOT NULL,
+	id             TEXT NOT NULL,
+	description    TEXT NOT NULL,
+	filename       TEXT NOT NULL,
+	format         TEXT NOT NULL,
+	size           INTEGER NOT NULL,
+	sha256         TEXT NOT NULL,
+	reason         TEXT NOT NULL,
+	created        DATETIME NOT NULL,
+	PRIMARY KEY (application_id, service_id, id),
+	FOREIGN KEY (application_id, service_id) REFERENCES services (application_id, id) ON DELETE CASCADE
+);
+
+CREATE INDEX code_versions_blob ON code_versions (sha256) WHERE sha256 <> '';
+
 CREATE TRIGGER events_append_only BEFORE UPDATE ON events
 BEGIN
 	SELECT RAISE (ABORT, 'events are append-only');
@@ -138,6 +155,15 @@ CREATE TABLE secrets (
 	changed DATETIME NOT NULL
 );
 
+CREATE TABLE service_secrets (
+	application_id INTEGER NOT NULL,
+	service_id     INTEGER NOT NULL,
+	name           TEXT NOT NULL,
+	sealed         BLOB NOT NULL,
+	PRIMARY KEY (application_id, service_id, name),
+	FOREIGN KEY (application_id, service_id) REFERENCES services (application_id, id) ON DELETE CASCADE
+);
+
 CREATE TABLE services (
 	application_id  INTEGER NOT NULL REFERENCES applications (id),
 	id              INTEGER NOT NULL,
@@ -151,7 +177,7 @@ CREATE TABLE services (
 	nodes           TEXT,
 	settings        TEXT,
 	partition_index INTEGER NOT NULL,
-	created         DATETIME NOT NULL,
+	created         DATETIME NOT NULL, code_wanted TEXT NOT NULL DEFAULT '', code_serving TEXT NOT NULL DEFAULT '',
 	PRIMARY KEY (application_id, id),
 	UNIQUE (application_id, name),
 	UNIQUE (application_id, partition_index)

@@ -36,6 +36,8 @@ type Service struct {
 	Settings    map[string]string
 	Partition   int // of the application's network
 	Created     time.Time
+	CodeWanted  string // version of its code that is to serve; "" where the type hosts no code
+	CodeServing string // version that served last
 }
 
 type serviceRow struct {
@@ -52,6 +54,8 @@ type serviceRow struct {
 	Settings       map[string]string `gorm:"serializer:json"`
 	PartitionIndex int
 	Created        time.Time
+	CodeWanted     string
+	CodeServing    string
 }
 
 func (serviceRow) TableName() string { return "services" }
@@ -61,6 +65,7 @@ func (r serviceRow) service() Service {
 		Application: api.ApplicationID(r.ApplicationID), ID: api.ServiceID(r.ID), Type: api.ServiceType(r.Type), Name: r.Name, Cloud: r.Cloud,
 		Wanted: ServiceWanted(r.Wanted), State: api.State(r.State), Reason: r.Reason, Since: r.Since.UTC(),
 		Nodes: maps.Clone(r.Nodes), Settings: maps.Clone(r.Settings), Partition: r.PartitionIndex, Created: r.Created.UTC(),
+		CodeWanted: r.CodeWanted, CodeServing: r.CodeServing,
 	}
 }
 
@@ -103,6 +108,7 @@ type NewService struct {
 	Cloud    string
 	Nodes    map[api.Role]int
 	Settings map[string]string
+	Code     string // first version of its code, which serves from the beginning; "": the type hosts no code
 }
 
 // CreateService adds a service in INIT, wanted stopped, with the lowest partition of the network that is free. ErrExists when
@@ -124,9 +130,16 @@ func (tx *Tx) CreateService(application api.ApplicationID, n NewService) (Servic
 		ApplicationID: row.ID, ID: row.LastService, Type: string(n.Type), Name: n.Name, Cloud: n.Cloud,
 		Wanted: string(ServiceStopped), State: string(api.StateInit), Since: tx.now,
 		Nodes: n.Nodes, Settings: n.Settings, PartitionIndex: partition, Created: tx.now,
+		CodeWanted: n.Code, CodeServing: n.Code,
 	}
 	if err := tx.db.Create(&service).Error; err != nil {
 		return Service{}, rowError(err, "service %q in application %q", n.Name, row.Name)
+	}
+	if n.Code != "" {
+		first := codeVersionRow{ApplicationID: service.ApplicationID, ServiceID: service.ID, ID: n.Code, Created: tx.now}
+		if err := tx.db.Create(&first).Error; err != nil {
+			return Service{}, rowError(err, "code version %q", n.Code)
+		}
 	}
 	row.Revision++
 	if err := tx.db.Save(&row).Error; err != nil {

@@ -83,7 +83,6 @@ func TestReportsShowSignsOfLife(t *testing.T) {
 		w, stop := running(t, filepath.Join(t.TempDir(), "spec"), &noOverlay{})
 		defer stop()
 		synctest.Wait()
-		time.Sleep(time.Second) // in the bubble's time
 		next, end := pull(t, w)
 		defer end()
 		if r := next(); !r.Snapshot || r.Plan != nil || r.Self == nil || r.Self.Node != "n100" {

@@ -88,6 +88,9 @@ func (c *core) remember(spec api.ManagerSpec) {
 	used := make(map[api.ServiceID]bool)
 	for _, n := range spec.Nodes {
 		used[n.Service] = true
+		if _, known := c.former[n.Service]; !known && n.Type != "" {
+			c.former[n.Service] = api.ServiceSpec{ID: n.Service, Type: n.Type}
+		}
 	}
 	maps.DeleteFunc(c.former, func(id api.ServiceID, _ api.ServiceSpec) bool { return !used[id] })
 	for _, s := range spec.Application.Services {
