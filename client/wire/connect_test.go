@@ -1,9 +1,14 @@
 package wire
 
 import (
+	"bufio"
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"conpaas/certs"
@@ -54,6 +59,46 @@ func TestChildDoesNotNegotiateHTTP2(t *testing.T) {
 	}
 	if _, err := Call[thing](t.Context(), p.hub.Client("n1"), "POST", "/v1/echo", thing{Name: "x"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// What the parent sends right behind its answer arrives with it.
+func TestBytesBehindTheUpgrade(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	go func() {
+		defer far.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+			io.WriteString(far, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: conpaas\r\n\r\nmore")
+		}
+	}()
+	conn, err := Connection{ServerName: serverName}.upgrade(near)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "more" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// timedOut is a connection whose peer has stopped answering: its error calls itself temporary.
+type timedOut struct{ net.Conn }
+
+func (timedOut) Read([]byte) (int, error) {
+	return 0, &net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}
+}
+
+func TestListenerEndsForGood(t *testing.T) {
+	w := newWorld(t)
+	near, far := net.Pipe()
+	defer far.Close()
+	mux, err := yamuxClientOf(timedOut{near}, w.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &muxListener{Session: mux}
+	if _, err := l.Accept(); err != net.ErrClosed || !errors.Is(l.reason, syscall.ETIMEDOUT) {
+		t.Errorf("got %v, the reason is %v", err, l.reason)
 	}
 }
 

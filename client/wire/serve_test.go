@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"conpaas/certs"
 	"conpaas/certs/mtls"
@@ -159,17 +161,45 @@ func TestServeAndBrokenListener(t *testing.T) {
 	w.t.Cleanup(func() { <-ended })
 }
 
-// A connection that says nothing must not keep Serve from ending.
-func TestServeEndsWithStrangers(t *testing.T) {
-	w := newWorld(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	conn, err := net.Dial("tcp", w.serveUntil(ctx, testAPI(w).Handler()))
-	if err != nil {
-		t.Fatal(err)
+// pipes is a listener that hands out its connections and then waits for Close.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case conn := <-p.conns:
+		return conn, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
 	}
-	defer conn.Close()
-	cancel()
-	if _, err := conn.Read(make([]byte, 1)); err == nil {
-		t.Error("a stranger got an answer")
+}
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
+
+// A connection that says nothing does not keep the listener from ending, and is given up in the end.
+func TestStrangers(t *testing.T) {
+	for name, end := range map[string]func(*split){"close": func(s *split) { s.Close() }, "time": func(*split) { time.Sleep(headerTime) }} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				p := &pipes{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
+				p.conns <- near
+				s := newSplit(p)
+				ended := make(chan error, 1)
+				go func() { ended <- s.run() }()
+				synctest.Wait()
+				begin := time.Now()
+				end(s)
+				if _, err := far.Read(make([]byte, 1)); err != io.EOF {
+					t.Errorf("the stranger got %v", err)
+				}
+				s.Close()
+				if err := <-ended; !errors.Is(err, net.ErrClosed) || name == "close" && time.Since(begin) != 0 {
+					t.Errorf("run ended after %s with %v", time.Since(begin), err)
+				}
+			})
+		})
 	}
 }

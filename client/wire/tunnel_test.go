@@ -251,6 +251,32 @@ func TestParentCancels(t *testing.T) {
 	<-gone
 }
 
+// Of a call whose body is not read the server does not see that its caller has gone.
+func TestCallsEndWithTheirConnection(t *testing.T) {
+	p := newParent(t)
+	entered, gone := make(chan struct{}), make(chan struct{})
+	run := p.connect("n1", "A", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-r.Context().Done()
+		close(gone)
+	}))
+	called := make(chan error, 1)
+	go func() {
+		_, err := Call[struct{}](t.Context(), p.hub.Client("n1"), "PUT", "/", thing{})
+		called <- err
+	}()
+	<-entered
+	p.hub.Disconnect("n1")
+	<-gone
+	<-run.ended
+	if err := <-called; api.CodeFrom(err) != api.CodeUnavailable {
+		t.Errorf("the call ended with %v", err)
+	}
+	if log := p.log.String(); strings.Contains(log, "calls go on") {
+		t.Error("the call did not end with its connection")
+	}
+}
+
 func TestReconnectAndCallbacks(t *testing.T) {
 	p := newParent(t)
 	gone := make(chan string, 1)
@@ -338,6 +364,9 @@ func TestParentDies(t *testing.T) {
 	p := newParent(t)
 	run := p.connect("n1", "A", childAPI(p.world, nil))
 	p.hub.Close()
+	if got := p.seen(); !slices.Contains(got, "n1 down A: closed") {
+		t.Errorf("Close has not waited for the callbacks: %q", got)
+	}
 	if err := <-run.ended; err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("Connect ended with %v", err)
 	}

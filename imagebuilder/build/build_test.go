@@ -300,3 +300,22 @@ E
 		t.Errorf("options %q, %v", got, err)
 	}
 }
+
+func TestNewest(t *testing.T) {
+	cache := t.TempDir()
+	for _, name := range []string{"old", "new", "new"} {
+		image := Image{Format: recipe.FormatRootFS, Path: filepath.Join(cache, name+".tar")}
+		if err := os.WriteFile(image.Path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := image.Newest(); err != nil {
+			t.Fatal(err)
+		}
+		if content, err := os.ReadFile(filepath.Join(cache, "rootfs.tar")); err != nil || string(content) != name {
+			t.Errorf("rootfs.tar is %q (%v), want the image %q", content, err, name)
+		}
+	}
+	if want := []string{"new.tar", "old.tar", "rootfs.tar"}; !slices.Equal(names(t, cache), want) {
+		t.Errorf("the cache has %v, want %v", names(t, cache), want)
+	}
+}

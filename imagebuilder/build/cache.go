@@ -110,6 +110,23 @@ func digest(file string) (size int64, sum string, err error) {
 	return size, hex.EncodeToString(h.Sum(nil)), f.Sync()
 }
 
+// Newest makes the image the one that the link rootfs.tar (by the format's name and extension) in its cache leads to,
+// where a director looks for the image of its local cloud when it is told of none.
+func (i Image) Newest() error {
+	link := filepath.Join(filepath.Dir(i.Path), string(i.Format)+"."+extension(i.Format))
+	if have, err := os.Readlink(link); err == nil && have == filepath.Base(i.Path) {
+		return nil
+	}
+	next := fmt.Sprintf("%s.%d", link, os.Getpid())
+	if err := os.Symlink(filepath.Base(i.Path), next); err != nil {
+		return fmt.Errorf("name the newest image: %w", err)
+	}
+	if err := os.Rename(next, link); err != nil {
+		return errors.Join(fmt.Errorf("name the newest image: %w", err), os.Remove(next))
+	}
+	return nil
+}
+
 // Export copies an image to a file of the caller's choice, which is replaced in one step.
 func (i Image) Export(file string) (err error) {
 	in, err := os.Open(i.Path)

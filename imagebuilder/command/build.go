@@ -73,6 +73,11 @@ func (o buildOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if len(o.services) == 0 {
+		if err := image.Newest(); err != nil {
+			return err
+		}
+	}
 	path := image.Path
 	if o.output != "" {
 		if err := image.Export(o.output); err != nil {

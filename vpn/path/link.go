@@ -96,6 +96,9 @@ func (l *link) observe(now time.Time, st wg.PeerState, present bool) {
 		if !l.present {
 			before = st
 			l.heard, l.asked = st.Handshake, time.Time{}
+			if st.Sent > 0 && st.Handshake.IsZero() {
+				l.asked = now // it has tried already
+			}
 		}
 	}
 	l.state, l.present = st, present

@@ -13,6 +13,7 @@ import (
 // TestNodesBehindNATs has two nodes each behind a NAT of its own, and one outside. The one outside is reached
 // directly from behind a NAT, and answers; the hidden two reach each other through the relay.
 func TestNodesBehindNATs(t *testing.T) {
+	t.Parallel()
 	plan, err := vpn.NewPlan(netip.MustParsePrefix("172.16.0.0/12"), 5)
 	if err != nil {
 		t.Fatal(err)

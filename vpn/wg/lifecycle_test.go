@@ -55,7 +55,7 @@ func runParent() {
 		os.Exit(1)
 	}
 	fmt.Println("configured")
-	select {}
+	wgtest.Lifeline(func() { os.Exit(0) })
 }
 
 // startParent starts a parent in the node's namespace and waits until it has configured the device.
@@ -77,10 +77,12 @@ func startParent(t *testing.T, n *wgtest.Node, peers ...vpn.Peer) *os.Process {
 		t.Fatal(err)
 	}
 	defer out.Close()
+	stdin := wgtest.NewLifeline(t)
+	defer stdin.Close()
 	var parent *os.Process
 	err = n.Do(func() (err error) {
 		parent, err = os.StartProcess(self, []string{self}, &os.ProcAttr{
-			Env: append(os.Environ(), parentVariable+"="+string(job)), Files: []*os.File{nil, in, os.Stderr},
+			Env: append(os.Environ(), parentVariable+"="+string(job)), Files: []*os.File{stdin, in, os.Stderr},
 		})
 		return err
 	})

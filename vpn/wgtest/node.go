@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -37,6 +38,7 @@ func Main() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	go Lifeline(stop)
 	err := wg.RunUserspace(ctx, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})), iface, 0)
 	stop()
 	if err != nil {
@@ -44,6 +46,26 @@ func Main() {
 		os.Exit(1)
 	}
 	os.Exit(0)
+}
+
+// Lifeline calls end when the test that started this process, with a pipe as its standard input that it holds
+// open, is gone, however it ended.
+func Lifeline(end func()) {
+	// Nothing is ever written; the read ends when the other end of the pipe is closed.
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	end()
+}
+
+// NewLifeline gives the standard input of a process that calls Lifeline. The caller closes it once the
+// process has it.
+func NewLifeline(t testing.TB) *os.File {
+	t.Helper()
+	in, held, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { held.Close() })
+	return in
 }
 
 // Node is an overlay node: a namespace, a userspace device process in it, and its configuration.
@@ -93,12 +115,14 @@ func InterfaceName() string {
 // StartProcess starts the device process; it is ended with the test.
 func (n *Node) StartProcess(t testing.TB) {
 	t.Helper()
+	stdin := NewLifeline(t)
+	defer stdin.Close()
 	self, err := os.Executable()
 	if err == nil {
 		err = n.Do(func() (err error) {
 			n.Process, err = os.StartProcess(self, []string{self}, &os.ProcAttr{
 				Env:   append(os.Environ(), overlayVariable+"="+n.Iface),
-				Files: []*os.File{nil, nil, os.Stderr},
+				Files: []*os.File{stdin, nil, os.Stderr},
 			})
 			return err
 		})

@@ -65,7 +65,9 @@ func runDaemon(ctx context.Context, dir string) error {
 		return err
 	}
 	defer role.Release()
-	if err := exec.Command("/bin/sh", "-c", "(sleep 0.05; echo $$ >> "+dir+"/orphans) & exit 0").Run(); err != nil {
+	// The orphan notes who its parent is when the shell that has started it is gone.
+	orphan := `while read pid name state parent rest < /proc/$$/stat; [ $parent = $1 ]; do sleep 0.01; done; echo $parent >> ` + dir + `/orphans`
+	if err := exec.Command("/bin/sh", "-c", "sh -c '"+orphan+"' orphan $$ & exit 0").Run(); err != nil {
 		return err
 	}
 	if err := appendLine(filepath.Join(dir, "daemons"), strconv.Itoa(os.Getpid())); err != nil {
@@ -228,7 +230,9 @@ func TestFirstProgramOfAMachine(t *testing.T) {
 	first := m.lines("daemons", 1)[0]
 	role := m.lines("roles", 1)[0]
 
-	m.lines("orphans", 1)
+	if got := m.lines("orphans", 1); got[0] != "1" {
+		t.Errorf("the parent of the orphan is %s", got[0])
+	}
 	eventually(t, "the orphan is reaped", func() bool { return m.zombies() == 0 })
 
 	m.kill(first, syscall.SIGKILL)
@@ -282,7 +286,9 @@ func TestSubreaper(t *testing.T) {
 			p.Release()
 		}
 	})
-	m.lines("orphans", 1)
+	if got := m.lines("orphans", 1); got[0] != strconv.Itoa(m.program.Process.Pid) {
+		t.Errorf("the parent of the orphan is %s, not %d", got[0], m.program.Process.Pid)
+	}
 	eventually(t, "the orphan is reaped", func() bool { return m.zombies() == 0 })
 	m.kill(first, syscall.SIGKILL)
 	second := m.lines("daemons", 2)[1]
@@ -317,6 +323,24 @@ func TestDaemonThatDoesNotStart(t *testing.T) {
 	m.wait()
 	if code := m.program.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// Whether the handle of a process or the reaper takes its exit status first, it is known.
+func TestOutcomeIsKnown(t *testing.T) {
+	r := startReaper()
+	defer r.stop()
+	for i := range 50 {
+		script := fmt.Sprintf("exit %d", i)
+		p, err := proc.Start(filepath.Join(t.TempDir(), "state"), proc.Spec{Name: "test", Path: "/bin/sh", Args: []string{"-c", script}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-p.Done()
+		if got, want := r.outcome(p), fmt.Sprintf("exit status %d", i); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		p.Release()
 	}
 }
 

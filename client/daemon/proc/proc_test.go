@@ -330,7 +330,7 @@ func TestStartFails(t *testing.T) {
 
 func TestEnvironmentUserAndLog(t *testing.T) {
 	dir := t.TempDir()
-	s := shell("id -u; id -g; pwd; env; echo oops >&2")
+	s := shell(`id -u; id -g; pwd; tr '\0' '\n' < /proc/$$/environ; echo oops >&2`)
 	s.Log, s.Dir, s.UID, s.GID = filepath.Join(dir, "log"), "/usr", 65534, 65533
 	s.Env = append(s.Env, "A=b", markName+"=outer")
 	p := start(t, stateFile(t), s)

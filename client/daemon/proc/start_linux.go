@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -160,9 +161,10 @@ func (p *Process) hold(handle int) error {
 		return err
 	}
 	now, err := readStat(p.state.PID)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ESRCH) {
 		return err
 	}
+	// Under a PID 1 that reaps, a program that has ended at once is not there any more: then its start is 0, that of none.
 	p.state.Start, p.handle = now.start, os.NewFile(uintptr(handle), "pidfd")
 	return nil
 }

@@ -20,8 +20,8 @@ func (c *Cloud) found() ([]record, error) {
 	}
 	var whole []record
 	for _, e := range entries {
-		r, err := load(c.at.record(cloud.MachineID(e.Name())))
-		if err == nil && r.Whole && !r.Ending && string(r.ID) == e.Name() {
+		r, err := c.load(cloud.MachineID(e.Name()))
+		if err == nil && r.Whole && !r.ending && string(r.ID) == e.Name() {
 			whole = append(whole, r)
 		}
 	}
@@ -60,7 +60,7 @@ func (c *Cloud) adopt(ctx context.Context, whole []record) error {
 		delete(rest, r.ID)
 	}
 	for _, id := range slices.Sorted(maps.Keys(rest)) {
-		r, err := load(c.at.record(id))
+		r, err := c.load(id)
 		if err != nil {
 			r = record{}
 		}
@@ -102,29 +102,32 @@ func (c *Cloud) enter(r record) *machine {
 
 // resume goes on with a whole machine where a former director, or the host, stopped.
 func (c *Cloud) resume(ctx context.Context, m *machine) error {
-	if r := *m.now.Load(); r.HostBoot != c.hostRun {
+	if r := *m.now.Load(); r.life.HostBoot != c.hostRun {
+		if err := c.groups.Kill(ctx, c.at.group(m.id)); err != nil {
+			return err
+		}
 		built, err := c.kind.build(ctx, r, nil)
 		if err != nil {
 			return fmt.Errorf("boot it after the host's restart: %w", err)
 		}
-		built.HostBoot, built.Started = c.hostRun, false
-		if err := c.keep(m, func(r *record) { *r = built }); err != nil {
-			return err
-		}
-	}
-	if r := *m.now.Load(); !r.Started {
-		t, err := c.kind.start(ctx, r)
-		if err != nil {
-			return err
-		}
-		if err := c.keep(m, func(r *record) { r.Started, r.Task = true, t }); err != nil {
+		if err := c.live(m, built.life); err != nil {
 			return err
 		}
 	}
 	r := *m.now.Load()
-	if !r.Task.Alive() {
+	if !r.life.Started {
+		t, err := c.kind.start(ctx, r)
+		if err != nil {
+			return err
+		}
+		r.life.Started, r.life.Task = true, t
+		if err := c.live(m, r.life); err != nil {
+			return err
+		}
+	}
+	if !r.life.Task.Alive() {
 		return nil
 	}
-	c.watch(m, r.Task)
+	c.watch(m, r.life.Task)
 	return c.kind.connect(r)
 }

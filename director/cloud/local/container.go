@@ -168,7 +168,8 @@ func (k *containers) build(ctx context.Context, r record, program []byte) (recor
 	}
 	defer console.Close()
 	k.cloud.place("launch:configured")
-	if r.Task, err = k.runc.Create(ctx, string(r.ID), bundle, console); err != nil {
+	r.life = life{HostBoot: k.cloud.hostRun}
+	if r.life.Task, err = k.runc.Create(ctx, string(r.ID), bundle, console); err != nil {
 		return r, err
 	}
 	k.cloud.place("launch:created")
@@ -219,19 +220,19 @@ func openConsole(path string) (*os.File, error) {
 
 // start lets the first process run user-data, where it still waits.
 func (k *containers) start(ctx context.Context, r record) (task.Task, error) {
-	if !r.Task.Alive() || !k.runc.Created(string(r.ID)) {
-		return r.Task, nil
+	if !r.life.Task.Alive() || !k.runc.Created(string(r.ID)) {
+		return r.life.Task, nil
 	}
 	console, err := k.console(r)
 	if err != nil {
-		return r.Task, err
+		return r.life.Task, err
 	}
 	defer console.Close()
-	return r.Task, k.runc.Start(ctx, string(r.ID), k.cloud.at.machine(r.ID), console)
+	return r.life.Task, k.runc.Start(ctx, string(r.ID), k.cloud.at.machine(r.ID), console)
 }
 
 func (k *containers) connect(r record) error {
-	machine, err := netns.OfProcess(r.Task.PID)
+	machine, err := netns.OfProcess(r.life.Task.PID)
 	if err != nil {
 		return fmt.Errorf("find the network of machine %s: %w", r.ID, err)
 	}

@@ -215,21 +215,18 @@ func (h host) traces(t *testing.T) []string {
 // first gives the first process of each of a cloud's machines.
 func (h host) first(t *testing.T) map[cloud.MachineID]task.Task {
 	t.Helper()
-	records, err := filepath.Glob(filepath.Join(h.dir, "machines", "*", "machine.json"))
+	lives, err := filepath.Glob(filepath.Join(h.dir, "machines", "*", "life.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := map[cloud.MachineID]task.Task{}
-	for _, path := range records {
-		var r struct {
-			ID   cloud.MachineID
-			Task task.Task
-		}
+	for _, path := range lives {
+		var life struct{ Task task.Task }
 		text, err := os.ReadFile(path)
-		if err := errors.Join(err, json.Unmarshal(text, &r)); err != nil {
+		if err := errors.Join(err, json.Unmarshal(text, &life)); err != nil {
 			t.Fatal(err)
 		}
-		found[r.ID] = r.Task
+		found[cloud.MachineID(filepath.Base(filepath.Dir(path)))] = life.Task
 	}
 	return found
 }

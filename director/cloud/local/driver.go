@@ -28,7 +28,7 @@ const defaultSubnet = "10.210.0.0/16"
 func Driver() cloud.Driver {
 	d := cloud.Driver{Kind: "local", Options: []cloud.Option{
 		{Name: "RUNTIME", Default: RuntimeContainer, Help: "What a machine is: container (by runc), or process, for tests and benchmarks only: no isolation, no overlay"},
-		{Name: "ROOTFS", Help: "Root file system of containers: a tar file made by cpsimage, plain or gzip, or a directory that does not change"},
+		{Name: "ROOTFS", Default: "/var/cache/cpsimage/rootfs.tar", Help: "Root file system of containers: a tar file made by cpsimage, plain or gzip, or a directory that does not change"},
 		{Name: "SUBNET", Help: "Network of the machines, inside a namespace of its own; empty: " + defaultSubnet + ", for processes a part of 127.0.0.0/8"},
 		{Name: "DIRECTOR_PORT", Default: "5555", Help: "TCP port of the bridge where containers reach the director"},
 		{Name: "UNDERLAY_PORTS", Default: "51820-51821", Help: "UDP ports of the overlay, the only ones on which containers reach each other"},

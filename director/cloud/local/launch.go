@@ -143,7 +143,7 @@ func (c *Cloud) build(ctx context.Context, m *machine, spec cloud.Spec) error {
 	c.place("launch:directory")
 	r := record{
 		ID: m.id, Token: spec.Token, Deployment: c.config.Deployment, Hostname: hostname(spec.Name, m.id), Address: address, Launched: now(),
-		Runtime: c.set.runtime, HostBoot: c.hostRun, FirstID: c.set.ids.First, MemoryMiB: c.set.memoryMiB, CPUs: c.set.cpus,
+		Runtime: c.set.runtime, FirstID: c.set.ids.First, MemoryMiB: c.set.memoryMiB, CPUs: c.set.cpus,
 	}
 	if spec.MemoryMiB > 0 {
 		r.MemoryMiB = spec.MemoryMiB
@@ -151,8 +151,7 @@ func (c *Cloud) build(ctx context.Context, m *machine, spec cloud.Spec) error {
 	if spec.CPUs > 0 {
 		r.CPUs = spec.CPUs
 	}
-	m.now.Store(&r)
-	if err := c.keep(m, func(*record) {}); err != nil {
+	if err := c.keep(m, r); err != nil {
 		return err
 	}
 	c.place("launch:recorded")
@@ -160,7 +159,7 @@ func (c *Cloud) build(ctx context.Context, m *machine, spec cloud.Spec) error {
 		return err
 	}
 	r.Whole = true
-	if err := c.keep(m, func(kept *record) { *kept = r }); err != nil {
+	if err := errors.Join(c.live(m, r.life), c.keep(m, r)); err != nil {
 		return err
 	}
 	c.place("launch:whole")
@@ -175,7 +174,7 @@ func (c *Cloud) build(ctx context.Context, m *machine, spec cloud.Spec) error {
 		return err
 	}
 	c.place("launch:started")
-	if err := c.keep(m, func(r *record) { r.Started, r.Task = true, t }); err != nil {
+	if err := c.live(m, life{HostBoot: c.hostRun, Started: true, Task: t}); err != nil {
 		return err
 	}
 	c.watch(m, t)

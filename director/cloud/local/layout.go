@@ -37,10 +37,12 @@ func (l layout) machines() string  { return filepath.Join(l.dir, "machines") }
 // machine is the directory of one machine, and the bundle of its container.
 func (l layout) machine(id cloud.MachineID) string { return filepath.Join(l.machines(), string(id)) }
 
-// record is what is kept of a machine, console what it printed.
+// record, life and ending are what is kept of a machine, console what it printed.
 func (l layout) record(id cloud.MachineID) string {
 	return filepath.Join(l.machine(id), "machine.json")
 }
+func (l layout) life(id cloud.MachineID) string    { return filepath.Join(l.machine(id), "life.json") }
+func (l layout) ending(id cloud.MachineID) string  { return filepath.Join(l.machine(id), "ending") }
 func (l layout) console(id cloud.MachineID) string { return filepath.Join(l.machine(id), "console") }
 
 // root is where the root file system of a container appears, group its control group.

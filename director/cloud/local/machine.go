@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -18,7 +19,7 @@ import (
 	"conpaas/director/cloud/local/task"
 )
 
-// record is what is kept on disk of a machine. It is replaced, never changed.
+// record is what is known of a machine. It is replaced, never changed.
 type record struct {
 	ID         cloud.MachineID `json:"id"`
 	Token      string          `json:"token"`
@@ -31,13 +32,17 @@ type record struct {
 	FirstID    uint32          `json:"first_id,omitempty"` // of the host's ids that it runs as
 	MemoryMiB  int             `json:"memory_mib,omitempty"`
 	CPUs       int             `json:"cpus,omitempty"`
-	HostBoot   string          `json:"host_boot"` // boot id of the host when it was built
+	Whole      bool            `json:"whole"` // it is built; one that is not is removed after a crash
 
-	// A machine is built, then whole, then started; one that is not whole is removed after a crash.
-	Whole   bool      `json:"whole"`
-	Started bool      `json:"started"`
-	Ending  bool      `json:"ending"`
-	Task    task.Task `json:"task"` // its first process
+	life   life // in a file of its own, which a loss of power may destroy
+	ending bool // being removed; a file without content
+}
+
+// life is what holds until the host's next boot.
+type life struct {
+	HostBoot string    `json:"host_boot"` // boot id of the host when the machine was built
+	Started  bool      `json:"started"`   // it was let run its user-data
+	Task     task.Task `json:"task"`      // its first process
 }
 
 // machine is one machine in memory.
@@ -89,32 +94,72 @@ func (m *machine) launching() bool {
 	}
 }
 
-// load reads a record.
-func load(path string) (record, error) {
+// load reads what is known of a machine. Without its life it was built before the host's last boot.
+func (c *Cloud) load(id cloud.MachineID) (record, error) {
 	var r record
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(c.at.record(id))
 	if err != nil {
 		return r, fmt.Errorf("read a machine: %w", err)
 	}
 	if err := json.Unmarshal(text, &r); err != nil {
-		return r, fmt.Errorf("read the machine in %s: %w", path, err)
+		return r, fmt.Errorf("read the machine in %s: %w", c.at.record(id), err)
 	}
+	if text, err := os.ReadFile(c.at.life(id)); err != nil || json.Unmarshal(text, &r.life) != nil {
+		r.life = life{}
+	}
+	_, err = os.Stat(c.at.ending(id))
+	r.ending = err == nil
 	return r, nil
 }
 
-// keep writes the record of a machine with a change, on disk and then in memory.
-func (c *Cloud) keep(m *machine, change func(*record)) error {
-	next := *m.now.Load()
-	change(&next)
-	text, err := json.Marshal(next)
+// keep writes what is known of a machine, on disk and then in memory. What is whole survives a loss of power.
+func (c *Cloud) keep(m *machine, r record) error {
+	text, err := json.Marshal(r)
+	if err == nil && r.Whole {
+		err = daemon.WriteFile(c.at.record(m.id), text, 0o600)
+	} else if err == nil {
+		err = replace(c.at.record(m.id), text)
+	}
 	if err != nil {
 		return fmt.Errorf("keep machine %s: %w", m.id, err)
 	}
-	if err := daemon.WriteFile(c.at.record(m.id), text, 0o600); err != nil {
-		return fmt.Errorf("keep machine %s: %w", m.id, err)
+	m.now.Store(&r)
+	return nil
+}
+
+// live writes the life of a machine, on disk and then in memory.
+func (c *Cloud) live(m *machine, l life) error {
+	text, err := json.Marshal(l)
+	if err == nil {
+		err = replace(c.at.life(m.id), text)
 	}
+	if err != nil {
+		return fmt.Errorf("keep the life of machine %s: %w", m.id, err)
+	}
+	next := *m.now.Load()
+	next.life = l
 	m.now.Store(&next)
 	return nil
+}
+
+// condemn makes sure that a machine is removed, by the next director if not by this one.
+func (c *Cloud) condemn(m *machine) error {
+	err := os.WriteFile(c.at.ending(m.id), nil, 0o600)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("condemn machine %s: %w", m.id, err)
+	}
+	next := *m.now.Load()
+	next.ending = true
+	m.now.Store(&next)
+	return nil
+}
+
+// replace puts a file in the place of another in one step. It does not wait for the disk.
+func replace(path string, content []byte) error {
+	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }
 
 // state gives the machine as the cloud shows it; false when there is nothing of it.
@@ -127,7 +172,7 @@ func (m *machine) state() (cloud.Machine, bool) {
 	switch {
 	case m.launching():
 		seen.State = cloud.StatePending
-	case r.Started && !r.Ending && r.Task.Alive():
+	case r.life.Started && !r.ending && r.life.Task.Alive():
 		seen.State = cloud.StateRunning
 	}
 	return seen, true

@@ -52,6 +52,7 @@ func (k *processes) build(_ context.Context, r record, program []byte) (record, 
 	if err := os.Remove(k.pidFile(r.ID)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return r, fmt.Errorf("forget the machine's last process: %w", err)
 	}
+	r.life = life{HostBoot: k.cloud.hostRun}
 	return r, nil
 }
 

@@ -45,7 +45,7 @@ func (c *Cloud) publish(ctx context.Context, id cloud.MachineID, ports []uint16)
 		return nil, err
 	}
 	defer m.unlock()
-	if r := m.now.Load(); r == nil || r.Ending {
+	if r := m.now.Load(); r == nil || r.ending {
 		return nil, c.unknown(op, id)
 	}
 	at := map[uint16]string{}

@@ -222,6 +222,8 @@ func (c *Cloud) watch(m *machine, t task.Task) {
 			}
 			return
 		}
-		c.config.Log.Info("a machine stopped", "machine", string(m.id), "address", m.now.Load().Address.String())
+		if r := m.now.Load(); r != nil && !r.ending {
+			c.config.Log.Info("a machine stopped", "machine", string(m.id), "token", m.token, "address", r.Address.String())
+		}
 	})
 }

@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -51,7 +50,7 @@ func (c *Cloud) vanish(ctx context.Context, m *machine) error {
 	}
 	r := record{ID: m.id, Token: m.token}
 	if kept := m.now.Load(); kept != nil {
-		if err := c.keep(m, func(r *record) { r.Ending = true }); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := c.condemn(m); err != nil {
 			return err
 		}
 		r = *m.now.Load()

@@ -11,8 +11,6 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"conpaas/client/daemon"
 )
 
 // Rest is how long an address that was freed is not given again, so that nobody takes its new holder for the old one.
@@ -56,7 +54,8 @@ func Check(p netip.Prefix) error {
 	return nil
 }
 
-// Open reads the pool that is kept in a file, or begins an empty one. A kept pool of another prefix is begun anew when
+// Open reads the pool that is kept in a file, or begins an empty one, also where the file is broken: Settle tells it what
+// matters. A kept pool of another prefix is begun anew when
 // nobody holds an address of it, else it is an error.
 func Open(path string, p netip.Prefix, now func() time.Time) (*Pool, error) {
 	if err := Check(p); err != nil {
@@ -67,10 +66,8 @@ func Open(path string, p netip.Prefix, now func() time.Time) (*Pool, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read the addresses: %w", err)
 	}
-	if err == nil {
-		if err := json.Unmarshal(text, &pool.state); err != nil {
-			return nil, fmt.Errorf("read the addresses in %s (remove it, and they are learnt from the machines again): %w", path, err)
-		}
+	if json.Unmarshal(text, &pool.state) != nil {
+		pool.state = state{} // lost with the host's power
 	}
 	if old := pool.state.Prefix; old != p {
 		if len(pool.state.Held) > 0 {
@@ -170,7 +167,11 @@ func (p *Pool) save() error {
 	if err != nil {
 		return fmt.Errorf("keep the addresses: %w", err)
 	}
-	if err := daemon.WriteFile(p.path, text, 0o600); err != nil {
+	// It need not outlive a loss of power, so it does not wait for the disk.
+	if err := os.WriteFile(p.path+".new", text, 0o600); err != nil {
+		return fmt.Errorf("keep the addresses: %w", err)
+	}
+	if err := os.Rename(p.path+".new", p.path); err != nil {
 		return fmt.Errorf("keep the addresses: %w", err)
 	}
 	return nil

@@ -126,7 +126,7 @@ func TestSettle(t *testing.T) {
 	}
 }
 
-// TestOpen refuses wrong networks, broken files, and another network while addresses are held.
+// TestOpen refuses wrong networks and another network while addresses are held.
 func TestOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "addresses")
 	for _, wrong := range []string{"10.0.0.1/16", "10.0.0.0/30", "10.0.0.0/7", "fd00::/64"} {
@@ -160,7 +160,11 @@ func TestOpen(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := address.Open(path, b, time.Now); err == nil {
-		t.Error("a broken file is read")
+	p, err = address.Open(path, b, time.Now)
+	if err != nil {
+		t.Fatalf("a broken file keeps the cloud from starting: %v", err)
+	}
+	if got, err := p.Take("y"); err != nil || !b.Contains(got) {
+		t.Errorf("got %s, %v", got, err)
 	}
 }

@@ -81,6 +81,11 @@ func plain() error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("keep the bridge out of the IPv4 firewall: %w", err)
 	}
+	// Machines talk IPv4 to each other; IPv6 would only chat with neighbours that it may not reach.
+	err = os.WriteFile("/proc/sys/net/ipv6/conf/default/disable_ipv6", []byte("1"), 0)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("keep IPv6 off the bridge: %w", err)
+	}
 	return nil
 }
 

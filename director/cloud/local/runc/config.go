@@ -88,12 +88,7 @@ func (c Config) Spec() *specs.Spec {
 			},
 			// /proc/sys cannot be written inside. Settings of the namespaces are copied from the host, so what matters is
 			// set here: no routing between interfaces, replies to marked packets of the overlay accepted, ping for all.
-			Sysctl: map[string]string{
-				"net.ipv4.ip_forward":              "0",
-				"net.ipv4.conf.all.rp_filter":      "2",
-				"net.ipv4.conf.all.src_valid_mark": "1",
-				"net.ipv4.ping_group_range":        "0 " + fmt.Sprint(c.IDs-1),
-			},
+			Sysctl: sysctls(c.IDs),
 			MaskedPaths: []string{
 				"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi",
 				"/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
@@ -130,4 +125,18 @@ func (c Config) Write(bundle string) error {
 		return fmt.Errorf("write the configuration of a container: %w", err)
 	}
 	return nil
+}
+
+// sysctls gives the settings of a machine's network. IPv6 stays on its loopback only: the cloud's network is IPv4.
+func sysctls(ids uint32) map[string]string {
+	settings := map[string]string{
+		"net.ipv4.ip_forward":              "0",
+		"net.ipv4.conf.all.rp_filter":      "2",
+		"net.ipv4.conf.all.src_valid_mark": "1",
+		"net.ipv4.ping_group_range":        "0 " + fmt.Sprint(ids-1),
+	}
+	if _, err := os.Stat("/proc/sys/net/ipv6"); err == nil {
+		settings["net.ipv6.conf.default.disable_ipv6"] = "1"
+	}
+	return settings
 }
