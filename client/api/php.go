@@ -1,0 +1,68 @@
+package api
+
+import "net/netip"
+
+// PHP is the type of the service that runs PHP programs.
+const PHP ServiceType = "php"
+
+// The roles of the hosting services (php, later java).
+const (
+	RoleProxy   Role = "proxy"   // HAProxy: takes the requests; the first one also keeps the sessions
+	RoleWeb     Role = "web"     // nginx: static files, and FastCGI to the backends
+	RoleBackend Role = "backend" // php-fpm
+)
+
+// CodeDefault is the version that every hosting service begins with: a welcome page that comes with the agent.
+const CodeDefault = "code-default"
+
+// Server is one machine behind another in the configuration of a role.
+type Server struct {
+	Node    NodeID         `json:"node"`
+	Address netip.AddrPort `json:"address" doc:"On the overlay"`
+}
+
+// PHPProxyConfig is the RoleSpec.Config of role proxy of a php service.
+type PHPProxyConfig struct {
+	Port     uint16         `json:"port" doc:"Published TCP port, on every address of the machine"`
+	Version  string         `json:"version" doc:"Code version that requests get; set as a header on every request, whatever the client sent"`
+	Webs     []Server       `json:"webs" doc:"nginx servers that take requests; sorted by node"`
+	Sessions *SessionsStore `json:"sessions,omitempty" doc:"Present on the first proxy only: run Redis here"`
+}
+
+// SessionsStore is where PHP sessions are kept.
+type SessionsStore struct {
+	Listen   netip.AddrPort `json:"listen" doc:"Overlay address and port of Redis"`
+	Password string         `json:"password"`
+}
+
+// PHPWebConfig is the RoleSpec.Config of role web of a php service.
+type PHPWebConfig struct {
+	Listen   netip.AddrPort `json:"listen" doc:"Overlay address and port"`
+	Versions []CodeBlob     `json:"versions" doc:"Versions to have unpacked, whichever a request's header names"`
+	Backends []Server       `json:"backends" doc:"php-fpm servers that take requests; sorted by node"`
+}
+
+// PHPBackendConfig is the RoleSpec.Config of role backend of a php service.
+type PHPBackendConfig struct {
+	Listen   netip.AddrPort    `json:"listen" doc:"Overlay address and port of FastCGI"`
+	Versions []CodeBlob        `json:"versions"`
+	Settings map[string]string `json:"settings" doc:"php.ini directives, checked by the director"`
+	Sessions SessionsStore     `json:"sessions" doc:"Where php keeps sessions"`
+	Drain    bool              `json:"drain,omitempty" doc:"No web uses it any more: finish what is in flight, then report drained"`
+}
+
+// CodeBlob is one version of a service's code. CodeDefault has no blob: SHA256 is empty.
+type CodeBlob struct {
+	ID     string `json:"id"`
+	SHA256 string `json:"sha256,omitempty"`
+	Format string `json:"format,omitempty" doc:"tar, tar.gz, tar.bz2, tar.xz or zip"`
+}
+
+// PHPFacts are the RoleStatus.Facts of roles web and backend: which versions are unpacked and passed their check here.
+type PHPFacts struct {
+	Checked map[string]bool   `json:"checked,omitempty" doc:"Version id: usable on this node"`
+	Refused map[string]string `json:"refused,omitempty" doc:"Version id: why it is not, in PHP's or the unpacker's own words"`
+	Version string            `json:"version,omitempty" doc:"Role proxy: the version that the running proxy gives requests"`
+	Servers []NodeID          `json:"servers,omitempty" doc:"Roles proxy and web: the servers that the running configuration uses, sorted"`
+	Active  int               `json:"active" doc:"Role backend: requests in flight"`
+}
