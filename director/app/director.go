@@ -146,13 +146,13 @@ func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) er
 		d.hub.Close()
 		d.group.Wait()
 	}()
+	d.mu.Lock()
+	d.running = ctx // from here on a change wakes its worker; what changed before is found now
+	d.mu.Unlock()
 	ids, err := d.unfinished(ctx)
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	d.running = ctx
-	d.mu.Unlock()
 	for _, id := range ids {
 		d.wake(id)
 	}

@@ -27,7 +27,7 @@ const givenUp = "given up: "
 // operate moves the open operations on: progress for those who wait, and the end when all is there.
 func (w *worker) operate(ctx context.Context, s *snapshot, seen observed, next *deadline) error {
 	if s.application.Wanted == store.ApplicationDeleted && len(s.nodes) == 0 {
-		return w.purge(ctx, s)
+		return w.purge(ctx)
 	}
 	for _, op := range s.operations {
 		if op.State == api.OperationPending {
@@ -57,9 +57,13 @@ func (w *worker) operate(ctx context.Context, s *snapshot, seen observed, next *
 }
 
 // purge forgets the application and ends the operations that wait for that, at once.
-func (w *worker) purge(ctx context.Context, s *snapshot) error {
+func (w *worker) purge(ctx context.Context) error {
 	err := w.d.store.Update(ctx, "application.purged", func(tx *store.Tx) error {
-		for _, op := range s.operations {
+		open, err := tx.OpenOperations(w.id) // one may have come since the round began
+		if err != nil {
+			return err
+		}
+		for _, op := range open {
 			if op.State == api.OperationPending {
 				if _, err := tx.StepOperation(op.ID, life.OperationStart, nil); err != nil {
 					return err

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -118,16 +119,19 @@ func listen(dir string) (net.Listener, error) {
 func (d *Director) serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	served := make(chan error, 1)
+	var port sync.WaitGroup
+	var served error
 	err := d.Run(ctx, func(inside []net.Listener) error {
-		go func() {
+		port.Go(func() {
 			defer cancel()
-			served <- wire.Serve(ctx, log, append(inside, listener), mtls.ServerConfig(d.Certificate()), httpapi.New(d.Director, log).Handler(), d.CA)
-		}()
+			served = wire.Serve(ctx, log, append(inside, listener), mtls.ServerConfig(d.Certificate()), httpapi.New(d.Director, log).Handler(), d.CA)
+		})
 		return nil
 	})
 	cancel()
-	return errors.Join(err, <-served, d.Close())
+	port.Wait()
+	_ = listener.Close() // where the port was never served
+	return errors.Join(err, served, d.Close())
 }
 
 // Stop ends the director and waits for it; machines go on. It may be repeated.

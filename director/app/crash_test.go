@@ -1,0 +1,264 @@
+package app_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/director/app"
+	"conpaas/director/cloud"
+	"conpaas/director/directortest"
+)
+
+var errCrash = errors.New("the director has crashed")
+
+// crasher stops a director from writing anything more once a failpoint is reached, as kill -9 at that place does.
+type crasher struct {
+	at      string // "" for none
+	crashed atomic.Bool
+
+	mu   sync.Mutex
+	seen []string
+}
+
+func (c *crasher) failpoint(name string) error {
+	c.mu.Lock()
+	if !slices.Contains(c.seen, name) {
+		c.seen = append(c.seen, name)
+	}
+	c.mu.Unlock()
+	if name == c.at {
+		c.crashed.Store(true)
+	}
+	if c.crashed.Load() {
+		return errCrash
+	}
+	return nil
+}
+
+// life drives an application through its life. Each phase is what a user would do again after the director was down.
+type life struct {
+	t     *testing.T
+	dir   string
+	cloud *directortest.Cloud
+	crash *crasher
+	d     *directortest.Director
+}
+
+// run goes through all phases; a crash in one of them restarts the director, and the phase.
+func (l *life) run() {
+	for i, phase := range []func() error{l.open, l.grow, l.lose, l.shrink, l.halt, l.resume, l.remove} {
+		for {
+			err := phase()
+			if err == nil {
+				break
+			}
+			if !l.crash.crashed.Load() {
+				l.t.Fatalf("phase %d: %v", i, err)
+			}
+			l.restart()
+		}
+	}
+	if machines, _ := l.cloud.List(l.t.Context()); len(machines) > 0 {
+		l.t.Errorf("machines are left: %+v", machines)
+	}
+	operations, err := l.d.Operations(l.t.Context(), l.d.Admin(), "", "")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	for _, op := range operations.Items {
+		if !op.State.Final() {
+			l.t.Errorf("operation %s (%s) is %s for ever: %s", op.ID, op.Kind, op.State, op.Progress)
+		}
+	}
+}
+
+// restart is a new process on what the crashed one has left.
+func (l *life) restart() {
+	if l.d != nil {
+		_ = l.d.Stop() // says that it has crashed
+		l.d = nil
+	}
+	l.crash.crashed.Store(false)
+	l.crash.at = ""
+}
+
+func (l *life) open() (err error) {
+	if l.d == nil {
+		l.d, err = directortest.Open(l.t, directortest.Options{
+			Dir: l.dir, Cloud: l.cloud, Failpoint: l.crash.failpoint,
+			Timing: app.Timing{Sweep: 20 * time.Millisecond, Stray: 50 * time.Millisecond},
+		})
+	}
+	return err
+}
+
+// serving waits until exactly count machines serve, beside the manager's.
+func (l *life) serving(count int) error {
+	var last error
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if l.crash.crashed.Load() {
+			return errCrash
+		}
+		var nodes []api.Node
+		if nodes, last = l.d.ApplicationNodes(l.t.Context(), l.d.Admin(), "shop"); last != nil {
+			continue
+		}
+		machines, err := l.cloud.List(l.t.Context())
+		if err != nil {
+			return err
+		}
+		if last = exactly(nodes, machines, count); last == nil {
+			return nil
+		}
+	}
+	return last
+}
+
+func exactly(nodes []api.Node, machines []cloud.Machine, count int) error {
+	if count > 0 {
+		count++ // the manager
+	}
+	if len(nodes) != count || len(machines) != count {
+		return fmt.Errorf("%d nodes, %d machines, want %d", len(nodes), len(machines), count)
+	}
+	for _, n := range nodes {
+		if n.State != api.NodeReady {
+			return fmt.Errorf("node %s is %s: %s", n.ID, n.State, n.Reason)
+		}
+	}
+	return nil
+}
+
+func (l *life) grow() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	ctx, admin := l.t.Context(), l.d.Admin()
+	if _, err := l.d.CreateApplication(ctx, admin, api.ApplicationCreate{Name: "shop"}); err != nil && api.CodeFrom(err) != api.CodeConflict {
+		return err
+	}
+	service, err := l.d.Service(ctx, admin, "shop", "helloworld")
+	if api.CodeFrom(err) == api.CodeNotFound {
+		service, err = l.d.AddService(ctx, admin, "shop", api.ServiceCreate{Type: "helloworld"})
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := l.d.StartService(ctx, admin, "shop", "helloworld"); err != nil {
+		return err
+	}
+	if missing := 3 - service.Nodes["node"]; missing > 0 {
+		if _, err := l.d.AddNodes(ctx, admin, "shop", "helloworld", api.NodesChange{Nodes: map[api.Role]int{"node": missing}}); err != nil {
+			return err
+		}
+	}
+	return l.serving(3)
+}
+
+// lose is the end of a machine of each kind.
+func (l *life) lose() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	nodes, err := l.d.ApplicationNodes(l.t.Context(), l.d.Admin(), "shop")
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes[:min(2, len(nodes))] {
+		l.cloud.Kill(n.ID)
+	}
+	return l.serving(3)
+}
+
+func (l *life) shrink() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	service, err := l.d.Service(l.t.Context(), l.d.Admin(), "shop", "helloworld")
+	if err != nil {
+		return err
+	}
+	if extra := service.Nodes["node"] - 1; extra > 0 {
+		if _, err := l.d.RemoveNodes(l.t.Context(), l.d.Admin(), "shop", "helloworld", api.NodesChange{Nodes: map[api.Role]int{"node": extra}}); err != nil {
+			return err
+		}
+	}
+	return l.serving(1)
+}
+
+func (l *life) halt() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	if _, err := l.d.StopApplication(l.t.Context(), l.d.Admin(), "shop"); err != nil {
+		return err
+	}
+	return l.serving(0)
+}
+
+func (l *life) resume() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	if _, err := l.d.StartApplication(l.t.Context(), l.d.Admin(), "shop"); err != nil {
+		return err
+	}
+	return l.serving(1)
+}
+
+func (l *life) remove() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	if _, err := l.d.DeleteApplication(l.t.Context(), l.d.Admin(), "shop"); err != nil && api.CodeFrom(err) != api.CodeNotFound {
+		return err
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if l.crash.crashed.Load() {
+			return errCrash
+		}
+		if _, err := l.d.Application(l.t.Context(), l.d.Admin(), "shop"); api.CodeFrom(err) == api.CodeNotFound {
+			return nil
+		}
+	}
+	return errors.New("the application is still there")
+}
+
+func newLife(t *testing.T, at string) *life {
+	l := &life{t: t, dir: t.TempDir(), cloud: directortest.NewCloud(), crash: &crasher{at: at}}
+	t.Cleanup(l.cloud.Close)
+	t.Cleanup(func() {
+		if l.d != nil {
+			_ = l.d.Stop()
+		}
+	})
+	return l
+}
+
+// A crash before or after any transaction of the whole life of an application changes nothing of its outcome: exactly the
+// machines that are wanted, none left over, and every operation ends.
+func TestCrashAnywhere(t *testing.T) {
+	t.Parallel()
+	whole := newLife(t, "")
+	whole.run()
+	names := slices.Clone(whole.crash.seen)
+	slices.Sort(names)
+	for _, want := range []string{"node.launch/before", "node.launched/after", "node.join/after", "node.deleted/before", "manager.reserved/after"} {
+		if !slices.Contains(names, want) {
+			t.Fatalf("the life of an application never reaches %s: %s", want, strings.Join(names, " "))
+		}
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			newLife(t, name).run()
+		})
+	}
+}
