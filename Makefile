@@ -30,7 +30,7 @@ demo: go-version ## show the main job on the local cloud of this machine
 
 test: go-version ## install what the tests need and run all of them
 	@.ci/deps test
-	@$(MAKE) --no-print-directory lint test-unit test-stories
+	@$(MAKE) --no-print-directory test-unit lint test-stories
 
 test-unit: go-version ## unit, conformance and component tests
 	go vet ./...
@@ -40,8 +40,8 @@ test-unit: go-version ## unit, conformance and component tests
 test-stories: build image ## the real programs against each other on the local cloud
 	go test -timeout 20m -count=1 ./client/e2e
 
-lint: go-version ## formatting and the chosen linters
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "these files want gofmt:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+lint: go-version ## the linters of .golangci.yml; the first run builds them, which takes minutes
+	@.ci/lint
 
 deps: ## install what building, running and testing need (Debian packages)
 	@.ci/deps test

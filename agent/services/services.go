@@ -6,6 +6,7 @@ package services
 import (
 	"conpaas/agent/service"
 	"conpaas/agent/services/helloworld"
+	"conpaas/agent/services/php"
 	"conpaas/client/api"
 )
 
@@ -13,5 +14,6 @@ import (
 func All() map[api.ServiceType]func() service.Half {
 	return map[api.ServiceType]func() service.Half{
 		api.Helloworld: func() service.Half { return helloworld.New() },
+		api.PHP:        func() service.Half { return php.New() },
 	}
 }

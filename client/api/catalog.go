@@ -15,6 +15,8 @@ type ServiceKind struct {
 	Description string      `json:"description"`
 	Roles       []RoleKind  `json:"roles" doc:"The first is the default role, and the one that is never removed"`
 	Settings    []Setting   `json:"settings,omitempty"`
+	Hosting     bool        `json:"hosting,omitempty" doc:"It runs code that its owner uploads in versions, in the roles proxy, web and backend"`
+	Secrets     []string    `json:"secrets,omitempty" doc:"Names of the secrets that the director makes for each service"`
 }
 
 // RoleKind is one role of a service type.
@@ -28,10 +30,26 @@ type RoleKind struct {
 
 // Setting is one thing that a user can set on a service.
 type Setting struct {
-	Name    string `json:"name"`
-	Help    string `json:"help"`
-	Default string `json:"default"`
+	Name    string      `json:"name"`
+	Help    string      `json:"help"`
+	Default string      `json:"default"`
+	Kind    SettingKind `json:"kind,omitempty" doc:"What its values look like; empty: any text"`
+	Min     string      `json:"min,omitempty" doc:"Of numbers and sizes: the smallest value"`
+	Max     string      `json:"max,omitempty" doc:"Of numbers and sizes: the largest value"`
+	AtLeast string      `json:"at_least,omitempty" doc:"Another setting of the type whose value it must not be below"`
 }
+
+// SettingKind says what the values of a setting look like.
+type SettingKind string
+
+// The kinds of settings.
+const (
+	SettingText   SettingKind = ""       // any text
+	SettingNumber SettingKind = "number" // a whole number, for example 30
+	SettingSize   SettingKind = "size"   // bytes, with the units K, M and G of 1024 each, for example 128M
+	SettingSwitch SettingKind = "switch" // On or Off
+	SettingNames  SettingKind = "names"  // identifiers with commas between them, or nothing
+)
 
 // Debian12 is the key of RoleKind.Packages for the distribution that images are made of.
 const Debian12 = "debian-12"
@@ -46,6 +64,37 @@ var catalogue = []ServiceKind{
 			Packages: map[string][]string{Debian12: {"nginx-light"}},
 		}},
 		Settings: []Setting{{Name: "greeting", Help: "The text of the page", Default: "Hello, world"}},
+	},
+	{
+		Type:        PHP,
+		Description: "PHP programs behind HAProxy and nginx, with sessions in Redis",
+		Roles: []RoleKind{
+			{
+				Role: RoleProxy, Description: "takes the requests with HAProxy; the first one keeps the sessions", Start: 1, Min: 1,
+				Packages: map[string][]string{Debian12: {"haproxy", "redis-server"}},
+			},
+			{
+				Role: RoleWeb, Description: "serves static files with nginx",
+				Packages: map[string][]string{Debian12: {"nginx-light"}},
+			},
+			{
+				Role: RoleBackend, Description: "runs the PHP programs with php-fpm",
+				Packages: map[string][]string{Debian12: {
+					"php8.2-fpm", "php8.2-cli", "php-redis", "php8.2-xml", "php8.2-mysql", "php8.2-curl", "php8.2-gd", "php8.2-mbstring", "php8.2-zip", "php8.2-opcache",
+				}},
+			},
+		},
+		Settings: []Setting{
+			{Name: "max_execution_time", Help: "Seconds that a request may run", Default: "30", Kind: SettingNumber, Min: "1", Max: "3600"},
+			{Name: "memory_limit", Help: "Memory that a request may use", Default: "128M", Kind: SettingSize, Min: "16M", Max: "4G"},
+			{Name: "upload_max_filesize", Help: "Largest file that may be uploaded", Default: "2M", Kind: SettingSize, Min: "1K", Max: "2G"},
+			{Name: "post_max_size", Help: "Largest POST request", Default: "8M", Kind: SettingSize, Min: "1K", Max: "4G", AtLeast: "upload_max_filesize"},
+			{Name: "log_errors", Help: "Whether errors are written to the log", Default: "On", Kind: SettingSwitch},
+			{Name: "display_errors", Help: "Whether pages show errors", Default: "Off", Kind: SettingSwitch},
+			{Name: "disable_functions", Help: "Functions of PHP that programs may not call", Default: "", Kind: SettingNames},
+		},
+		Hosting: true,
+		Secrets: []string{"sessions"},
 	},
 }
 

@@ -32,6 +32,8 @@ const (
 	OpServiceRemove     OperationKind = "service.remove"
 	OpAddNodes          OperationKind = "nodes.add"
 	OpRemoveNodes       OperationKind = "nodes.remove"
+	OpServiceCode       OperationKind = "service.code"
+	OpServiceConfigure  OperationKind = "service.configure"
 )
 
 // Operation is a piece of long work. It survives a restart of the director, which resumes it.

@@ -41,3 +41,8 @@ type NodesChange struct {
 	Nodes map[Role]int `json:"nodes" doc:"How many to add or to remove, per role"`
 	Cloud string       `json:"cloud,omitempty" doc:"Where to add; default: the service's cloud"`
 }
+
+// SettingsChange asks for other values of settings.
+type SettingsChange struct {
+	Settings map[string]string `json:"settings" doc:"Those that change; the others stay as they are"`
+}

@@ -41,10 +41,11 @@ type NodeStatus struct {
 
 // ServiceStatus is what a manager says of one service.
 type ServiceStatus struct {
-	Service   ServiceID  `json:"service"`
-	State     State      `json:"state"`
-	Reason    string     `json:"reason,omitempty"`
-	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	Service   ServiceID   `json:"service"`
+	State     State       `json:"state"`
+	Reason    string      `json:"reason,omitempty"`
+	Endpoints []Endpoint  `json:"endpoints,omitempty"`
+	Code      *CodeStatus `json:"code,omitempty" doc:"Of the hosting services"`
 }
 
 // NodeHealth is what a manager says of one node.
@@ -71,5 +72,6 @@ type ManagerReport struct {
 	Services []ServiceStatus `json:"services,omitempty"`
 	Nodes    []NodeHealth    `json:"nodes,omitempty"`
 	Self     *NodeStatus     `json:"self,omitempty" doc:"The manager's own node"`
+	Lacks    []string        `json:"lacks,omitempty" doc:"SHA-256 of the blobs that the spec names and the manager has not got; said again when that changes"`
 	Event    *Event          `json:"event,omitempty"`
 }

@@ -18,6 +18,8 @@ var colors = map[string]ui.Color{
 	string(api.OperationSucceeded): ui.Good, string(api.OperationCancelled): ui.Faint,
 	string(api.OperationPending): ui.Warning, string(api.OperationRunning): ui.Warning,
 
+	stateEnabled: ui.Good, stateToBeEnabled: ui.Warning, stateRefused: ui.Bad,
+
 	string(api.PathDirect): ui.Good, string(api.PathRelayed): ui.Warning, string(api.PathNone): ui.Bad,
 }
 

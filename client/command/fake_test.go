@@ -40,6 +40,8 @@ type fake struct {
 	services []api.Service
 	nodes    []api.Node
 	ops      []api.Operation
+	codes    []api.CodeVersion // of the php service, which is there in mode php
+	archive  []byte            // that was uploaded last
 }
 
 func newFake() *fake {
@@ -113,6 +115,9 @@ func (f *fake) set(mode string, on bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.mode[mode] = on
+	if mode == "php" {
+		f.addPHP()
+	}
 	if mode == "hostile" {
 		f.apps[1].Name, f.apps[1].Reason, f.nodes[0].Reason = hostile, hostile, hostile
 		f.services[0].Settings = map[string]string{hostile: hostile}

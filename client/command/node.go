@@ -53,12 +53,14 @@ func nodeTable(nodes []api.Node, applications map[api.ApplicationID]string) ui.T
 		{Name: "machine"},
 		{Name: "address"},
 		{Name: "overlay"},
+		{Name: "runtime", Optional: true},
+		{Name: "data plane", Optional: true},
 		{Name: "reason", Optional: true},
 	}}
 	for _, n := range nodes {
 		t.Rows = append(t.Rows, []string{
 			applications[n.Application], string(n.ID), serviceOf(n), string(n.Role), string(n.State), n.Cloud, n.Machine,
-			n.Address, address(n.Overlay), n.Reason,
+			n.Address, address(n.Overlay), n.Runtime, n.DataPlane, n.Reason,
 		})
 	}
 	return t

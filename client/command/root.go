@@ -27,7 +27,7 @@ cps application delete shop --yes`,
 	},
 		newLoginCommand(g), newLogoutCommand(g), newVersionCommand(g),
 		newApplicationCommand(g), newServiceCommand(g), newNodeCommand(g), newCloudCommand(g), newOperationCommand(g),
-		newHelloworldCommand(g), newCompletionCommand(),
+		newHelloworldCommand(g), newPHPCommand(g), newCompletionCommand(),
 		newExitCodesTopic(), newOutputTopic(), newFilesTopic(),
 	)
 	g.flags(root)

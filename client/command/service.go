@@ -76,15 +76,9 @@ cps service add helloworld shop --name front --set "greeting=Good morning"`,
 		Args: words("TYPE", "APPLICATION"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
 			in.Type = api.ServiceType(args[0])
-			for _, text := range settings {
-				name, value, ok := strings.Cut(text, "=")
-				if !ok || name == "" {
-					return usagef("--set %q: it must be NAME=VALUE", text)
-				}
-				if in.Settings == nil {
-					in.Settings = map[string]string{}
-				}
-				in.Settings[name] = value
+			var err error
+			if in.Settings, err = assignments("--set ", settings); err != nil {
+				return err
 			}
 			service, err := c.AddService(ctx, args[1], in)
 			if err != nil {

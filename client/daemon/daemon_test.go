@@ -49,8 +49,8 @@ var programs = map[string]func(context.Context) error{
 	"deaf": func(ctx context.Context) error {
 		fmt.Println("ready")
 		<-ctx.Done()
-		fmt.Println("still here")
-		select {}
+		<-make(chan struct{})
+		return nil
 	},
 }
 
@@ -61,10 +61,12 @@ func TestRun(t *testing.T) {
 		code    int
 		says    string
 	}{
-		{"good", nil, 0, ""}, {"bad", nil, 1, "daemon.test: the disk is full\n"}, {"coded", nil, 7, "daemon.test: wrapped: coded\n"},
-		{"wait", []syscall.Signal{syscall.SIGTERM}, 0, ""}, {"wait", []syscall.Signal{syscall.SIGINT}, 0, ""},
+		{"good", nil, 0, ""},
+		{"bad", nil, 1, "daemon.test: the disk is full\n"},
+		{"coded", nil, 7, "daemon.test: wrapped: coded\n"},
+		{"wait", []syscall.Signal{syscall.SIGTERM}, 0, ""},
+		{"wait", []syscall.Signal{syscall.SIGINT}, 0, ""},
 		{"bad end", []syscall.Signal{syscall.SIGTERM}, 1, "daemon.test: the disk is full\n"},
-		{"deaf", []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}, -1, ""},
 	} {
 		t.Run(fmt.Sprint(test.program, test.signals), func(t *testing.T) {
 			program := exec.Command(os.Args[0], "-program", test.program)
@@ -88,6 +90,37 @@ func TestRun(t *testing.T) {
 				t.Errorf("exit code %d, says %q; want %d, %q", code, stderr.String(), test.code, test.says)
 			}
 		})
+	}
+}
+
+// A program that does not heed its context is ended by another signal.
+func TestRunAndDeafMain(t *testing.T) {
+	program := exec.Command(os.Args[0], "-program", "deaf")
+	stdout, err := program.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer program.Process.Kill()
+	if _, err := stdout.Read(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- program.Wait() }()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	limit := time.After(30 * time.Second)
+	for {
+		select {
+		case <-ended:
+			return
+		case <-again.C:
+			program.Process.Signal(syscall.SIGTERM)
+		case <-limit:
+			t.Fatal("it is still there after 30 s of TERM")
+		}
 	}
 }
 

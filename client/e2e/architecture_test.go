@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"vpn":             {},
 	"client":          {"client/command"},
 	"client/api":      {},
+	"client/archive":  {},
 	"client/wire":     {"client/api", "certs"},
 	"client/daemon":   {"client/api"},
 	"client/join":     {"client/api", "client/wire", "certs"},
@@ -30,9 +31,9 @@ var mayImport = map[string][]string{
 	"client/ui":       {},
 	"client/command":  {"client/api", "client/director", "client/ui", "client/daemon"},
 	"client/e2e":      {"client", "director", "manager", "agent", "imagebuilder", "certs", "vpn"},
-	"director":        {"client/api", "client/wire", "client/daemon", "client/manager", "certs", "vpn"},
+	"director":        {"client/api", "client/archive", "client/wire", "client/daemon", "client/manager", "certs", "vpn"},
 	"manager":         {"client/api", "client/wire", "client/daemon", "client/agent", "client/join", "certs", "vpn"},
-	"agent":           {"client/api", "client/wire", "client/daemon", "client/join", "certs", "vpn"},
+	"agent":           {"client/api", "client/archive", "client/wire", "client/daemon", "client/join", "certs", "vpn"},
 	"imagebuilder":    {"client/api", "client/daemon", "client/director", "client/ui"},
 }
 
@@ -73,6 +74,7 @@ var homes = map[string][]string{
 	"github.com/google/nftables":             {"agent/host", "director/cloud/local"},
 	"github.com/opencontainers/runtime-spec": {"director/cloud/local"},
 	"github.com/google/renameio":             {"client/daemon", "client/join", "client/wire", "director/cloud/local", "director/store"},
+	"github.com/xi2/xz":                      {"client/archive"},
 	"github.com/cenkalti/backoff":            {""},
 	"golang.org/x/sys":                       {""},
 	"golang.org/x/sync":                      {""},

@@ -12,10 +12,7 @@ import (
 	"conpaas/client/api"
 )
 
-var (
-	seeds = flag.Int("seeds", 20, "how many random walks TestFaultScaleOut takes")
-	seed  = flag.Uint64("seed", 0, "take only this walk of TestFaultScaleOut")
-)
+var seed = flag.Uint64("seed", 0, "take only this walk of the TestFaultScaleOut tests")
 
 // shop makes a world in which the application shop serves with count machines.
 func shop(t *testing.T, runtime string, count int) *world {
@@ -35,9 +32,12 @@ func shop(t *testing.T, runtime string, count int) *world {
 }
 
 // Whatever is killed at whatever moment of a scale-out, it ends with exactly the machines that were asked for.
-func TestFaultScaleOut(t *testing.T) {
-	w := shop(t, "process", 1)
-	first, last := uint64(1), uint64(*seeds)
+func TestFaultScaleOutProcess(t *testing.T)   { scaleOut(t, "process", 20) }
+func TestFaultScaleOutContainer(t *testing.T) { scaleOut(t, "container", 6) }
+
+func scaleOut(t *testing.T, runtime string, walks uint64) {
+	w := shop(t, runtime, 1)
+	first, last := uint64(1), walks
 	if *seed != 0 {
 		first, last = *seed, *seed
 	}
@@ -47,6 +47,9 @@ func TestFaultScaleOut(t *testing.T) {
 		}
 	}
 	w.t = t
+	if *seed == 0 && w.killed < int(walks)/2 {
+		t.Errorf("only %d daemons were killed in %d walks: this test hardly tries", w.killed, walks)
+	}
 }
 
 // walk scales out by three, kills up to three things meanwhile, and scales in again.
@@ -62,7 +65,9 @@ func (w *world) walk(r *rand.Rand) {
 		default:
 			machines := w.machines()
 			m := machines[r.IntN(len(machines))]
-			w.t.Logf("kill the daemon of machine %s: pids %v", m.Token, m.killDaemon())
+			pids := m.killDaemon()
+			w.killed += len(pids)
+			w.t.Logf("kill the daemon of machine %s: pids %v", m.Token, pids)
 		}
 	}
 	w.eventually(90*time.Second, "four machines", func() error { return w.exactly(4) })

@@ -32,18 +32,22 @@ func (w *world) machines() []machine {
 	}
 	var all []machine
 	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if os.IsNotExist(err) {
-			continue // it was just removed
-		}
 		var m machine
-		if err == nil {
-			err = json.Unmarshal(content, &m)
+		for _, part := range []string{file, filepath.Join(filepath.Dir(file), "life.json")} {
+			content, err := os.ReadFile(part)
+			if os.IsNotExist(err) {
+				continue // it is being made, or was just removed
+			}
+			if err == nil {
+				err = json.Unmarshal(content, &m)
+			}
+			if err != nil {
+				w.t.Fatal(err)
+			}
 		}
-		if err != nil {
-			w.t.Fatal(err)
+		if m.ID != "" {
+			all = append(all, m)
 		}
-		all = append(all, m)
 	}
 	return all
 }

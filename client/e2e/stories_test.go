@@ -23,7 +23,7 @@ var keep = flag.Bool("keep", false, "keep the folders of the stories")
 
 // TestMain adds the small programs that stories use beside the real ones.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"get": get, "await": await, "page": page})
+	testscript.Main(m, map[string]func(){"get": get, "await": await, "page": page, "visit": visit})
 }
 
 // get URL: prints the page; a status other than 200 is an error.

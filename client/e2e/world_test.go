@@ -16,12 +16,16 @@ import (
 	"time"
 )
 
+// builtIn is the folder of the programs, once they are built.
+var builtIn string
+
 // programs are built once per run of the tests, from the tree that is being tested.
 var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "conpaas-bin-")
 	if err != nil {
 		return "", err
 	}
+	builtIn = dir
 	for name, folder := range map[string]string{
 		"cps": "client", "cpsdirector": "director", "cpsmanager": "manager", "cpsagent": "agent", "cpsimage": "imagebuilder",
 	} {
@@ -47,6 +51,7 @@ type world struct {
 	port    int
 	options []string // more lines for [iaas]
 	cmd     *exec.Cmd
+	killed  int           // daemons of machines, by tests
 	ended   chan struct{} // closed when cmd has been waited for
 }
 

@@ -30,9 +30,15 @@ func TestBoots(t *testing.T) {
 		"turns after long time": {{0, "A", false, bootAdmitted}, {24 * time.Hour, "B", true, bootAdmitted}, {second, "A", true, bootCloned}},
 		"slow turns":            {{0, "A", false, bootAdmitted}, {second, "B", false, bootAdmitted}, {bootWindow + second, "A", false, bootAdmitted}},
 		"quarantine": {
-			{0, "A", false, bootAdmitted}, {0, "B", true, bootAdmitted}, {0, "A", true, bootCloned},
-			{quarantine - second, "A", false, bootQuarantined}, {0, "B", false, bootQuarantined}, {0, "C", false, bootQuarantined},
-			{second, "A", false, bootAdmitted}, {second, "B", true, bootAdmitted}, {second, "A", true, bootCloned},
+			{0, "A", false, bootAdmitted},
+			{0, "B", true, bootAdmitted},
+			{0, "A", true, bootCloned},
+			{quarantine - second, "A", false, bootQuarantined},
+			{0, "B", false, bootQuarantined},
+			{0, "C", false, bootQuarantined},
+			{second, "A", false, bootAdmitted},
+			{second, "B", true, bootAdmitted},
+			{second, "A", true, bootCloned},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

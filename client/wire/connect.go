@@ -53,7 +53,7 @@ func Connect(ctx context.Context, c Connection) error {
 	if c.OnUp != nil {
 		c.OnUp()
 	}
-	server.Serve(listener)
+	_ = server.Serve(listener) // the listener has the reason
 	session.Close()
 	end()
 	bounded, stop := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
@@ -89,7 +89,7 @@ func (c Connection) dial(ctx context.Context) (net.Conn, error) {
 		raw.Close()
 		return nil, err
 	}
-	upgraded, err := c.upgrade(conn)
+	upgraded, err := c.upgrade(ctx, conn)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -98,7 +98,7 @@ func (c Connection) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // upgrade asks the parent to take the connection over. What the parent has sent behind its answer is kept.
-func (c Connection) upgrade(conn net.Conn) (net.Conn, error) {
+func (c Connection) upgrade(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	hello, err := json.Marshal(c.Hello)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (c Connection) upgrade(conn net.Conn) (net.Conn, error) {
 	if path == "" {
 		path = "/v1/connect"
 	}
-	r, err := http.NewRequest(http.MethodGet, "https://"+c.ServerName+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+c.ServerName+path, nil)
 	if err != nil {
 		return nil, err
 	}

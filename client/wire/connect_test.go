@@ -72,7 +72,7 @@ func TestBytesBehindTheUpgrade(t *testing.T) {
 			io.WriteString(far, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: conpaas\r\n\r\nmore")
 		}
 	}()
-	conn, err := Connection{ServerName: serverName}.upgrade(near)
+	conn, err := Connection{ServerName: serverName}.upgrade(t.Context(), near)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,8 @@ func testAPI(w *world) *API {
 	Register(a, Route{Method: "GET", Path: "/v1/mine/{name}", ID: "get-mine"}, users,
 		func(ctx context.Context, in *struct {
 			Name string `path:"name"`
-		}) (*thingOutput, error) {
+		},
+		) (*thingOutput, error) {
 			return &thingOutput{Body: thing{Name: CallerFrom(ctx).String() + " " + RequestID(ctx)}}, nil
 		})
 	Register(a, Route{Method: "POST", Path: "/v1/nothing", ID: "nothing"}, anyone,
@@ -261,8 +262,14 @@ func TestRequestIDs(t *testing.T) {
 		id   string
 		kept bool
 	}{
-		{"trace-1.b_C", true}, {strings.Repeat("x", 64), true}, {strings.Repeat("x", 65), false},
-		{"", false}, {"a b", false}, {"a\tb", false}, {"é", false}, {`a"b`, false},
+		{"trace-1.b_C", true},
+		{strings.Repeat("x", 64), true},
+		{strings.Repeat("x", 65), false},
+		{"", false},
+		{"a b", false},
+		{"a\tb", false},
+		{"é", false},
+		{`a"b`, false},
 	} {
 		got, err := Call[thing](t.Context(), client, "GET", "/v1/mine/a", nil, WithHeader("Test-Caller", "ada"), WithHeader(api.HeaderRequestID, test.id))
 		if err != nil {

@@ -279,7 +279,21 @@ func (c *calls) terminate(ctx context.Context, p *place, n store.Node) error {
 	if err != nil {
 		return err
 	}
-	return c.record(ctx, n, life.NodeDeleted, store.NodeChange{})
+	err = c.w.d.store.Update(ctx, "node.deleted", func(tx *store.Tx) error {
+		v, err := tx.Application(n.Application)
+		if err != nil {
+			return err
+		}
+		if err := tx.RevokeIdentity(c.w.d.identity(v, n).String(), "its machine is removed"); err != nil {
+			return err
+		}
+		_, err = tx.Step(n.ID, life.NodeDeleted, store.NodeChange{})
+		return err
+	})
+	if errors.Is(err, life.ErrTransition) || errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // userData is the first-boot script of the machine of a node's present attempt.

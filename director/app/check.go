@@ -61,6 +61,12 @@ func checkPlan(service store.Service, nodes []store.Node, plan api.ServicePlan, 
 	if service.Wanted != store.ServiceStarted {
 		return steps, refusal
 	}
+	kind, _ := api.FindServiceKind(service.Type)
+	for role, count := range plan.Wanted {
+		if _, ok := kind.FindRole(role); !ok || count < 0 || count > mostNodes {
+			return steps, fmt.Sprintf("service %s is to have %d machines of role %q", service.ID, count, role)
+		}
+	}
 	have := make(map[api.Role]int)
 	for _, n := range nodes {
 		if acts(n) && n.State != api.NodeDraining && !leaving[n.ID] {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -22,7 +23,7 @@ func TestCheckPlan(t *testing.T) {
 		}
 		return h
 	}
-	started := store.Service{ID: 1, Wanted: store.ServiceStarted, Nodes: map[api.Role]int{"node": 2}}
+	started := store.Service{ID: 1, Type: api.Helloworld, Wanted: store.ServiceStarted, Nodes: map[api.Role]int{"node": 2}}
 	stopped := store.Service{ID: 1, Wanted: store.ServiceStopped, Nodes: map[api.Role]int{"node": 2}}
 	tests := map[string]struct {
 		service store.Service
@@ -56,6 +57,18 @@ func TestCheckPlan(t *testing.T) {
 		"two more are refused": {
 			service: started, plan: api.ServicePlan{Wanted: map[api.Role]int{"node": 4}},
 			refusal: "may have 3",
+		},
+		"no role makes room for another": {
+			service: started, plan: api.ServicePlan{Wanted: map[api.Role]int{"node": 100, "x": -100}},
+			refusal: "is to have",
+		},
+		"no count is negative": {
+			service: started, plan: api.ServicePlan{Wanted: map[api.Role]int{"node": -1}},
+			refusal: "is to have -1 machines",
+		},
+		"no count overflows": {
+			service: started, plan: api.ServicePlan{Wanted: map[api.Role]int{"node": math.MaxInt}},
+			refusal: "is to have",
 		},
 		"a stopped service gets none": {
 			service: stopped, plan: api.ServicePlan{Wanted: map[api.Role]int{"node": 2}},

@@ -79,7 +79,7 @@ func OpenCode(dir, from, arch string, key ed25519.PrivateKey) (*Code, error) {
 func (c *Code) Pin() api.CodePin { return api.CodePin{Version: c.version, PublicKey: c.public} }
 
 // codePath matches what may be downloaded below a version; each part is checked again by os.Root.
-var codePath = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*/(manifest|manifest\.sig|[a-z0-9_]+/cps(manager|agent))$`)
+var codePath = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}/(manifest|manifest\.sig|[a-z0-9_]{1,32}/cps(manager|agent))$`)
 
 // Open gives the file of a version for download: "<version>/manifest", "<version>/manifest.sig" or
 // "<version>/<arch>/<program>".

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -77,6 +78,7 @@ type Director struct {
 	url       *url.URL
 	authority *ca.Authority
 	code      *Code
+	blobs     *blobs
 	places    map[string]*place
 	hub       *wire.Hub
 	feed      *feed
@@ -113,6 +115,12 @@ func Open(ctx context.Context, c Config) (_ *Director, err error) {
 	}()
 	if err := d.firstStart(ctx); err != nil {
 		return nil, err
+	}
+	if d.blobs, err = openBlobs(filepath.Join(c.Dir, "blobs")); err != nil {
+		return nil, err
+	}
+	if err := d.blobs.prune(func() (map[string]bool, error) { return d.namedBlobs(ctx) }, true); err != nil {
+		return nil, fmt.Errorf("remove archives that nobody needs: %w", err)
 	}
 	for _, c := range c.Clouds {
 		d.places[c.Name] = newPlace(c)

@@ -47,7 +47,7 @@ func problem(err error) error {
 func taken(err error, what, name string) error {
 	if errors.Is(err, store.ErrExists) {
 		e := api.Errorf(api.CodeConflict, "%s %q exists already; choose another name", what, name)
-		e.Field = "body.name"
+		e.Field = "name"
 		return e
 	}
 	return problem(err)
@@ -56,7 +56,7 @@ func taken(err error, what, name string) error {
 // checkName checks a name that a request carries.
 func checkName(name string) error {
 	if err := api.CheckName(name); err != nil {
-		return api.InField("body.name", "%s", strings.TrimPrefix(err.Error(), "name: "))
+		return api.InField("name", "%s", strings.TrimPrefix(err.Error(), "name: "))
 	}
 	return nil
 }

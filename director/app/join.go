@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -61,30 +62,26 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 	none := api.JoinAnswer{}
 	key, err := ca.ParseCSR([]byte(in.CSR))
 	if err != nil {
-		return none, api.InField("body.csr", "%v", err)
+		return none, api.InField("csr", "%v", err)
 	}
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
-		return none, api.InField("body.csr", "%v", err)
+		return none, api.InField("csr", "%v", err)
 	}
-	if len(in.OverlayKey) != 44 {
-		return none, api.InField("body.overlay_key", "want a WireGuard public key in base64, 44 characters")
+	if raw, err := base64.StdEncoding.Strict().DecodeString(string(in.OverlayKey)); err != nil || len(raw) != 32 {
+		return none, api.InField("overlay_key", "want a WireGuard public key in base64, 44 characters")
 	}
 	sum := sha256.Sum256(der)
 	var n store.Node
 	var v store.Application
-	err = d.store.Update(ctx, "node.join", func(tx *store.Tx) (err error) {
-		if n, err = tx.NodeByJoinToken(in.Node, in.Token); err != nil {
-			return err
-		}
-		if v, err = tx.Application(n.Application); err != nil {
-			return err
-		}
-		n, err = tx.Step(n.ID, life.NodeJoined, store.NodeChange{
-			CSRKey: hex.EncodeToString(sum[:]), BootID: in.BootID, OverlayKey: in.OverlayKey, DataPlane: in.DataPlane, Version: in.Version,
-		})
+	// Who has no valid token is turned away without a turn to write.
+	err = d.store.View(ctx, func(r *store.Read) error {
+		_, err := r.NodeByJoinToken(in.Node, in.Token)
 		return err
 	})
+	if err == nil {
+		n, v, err = d.bind(ctx, in, hex.EncodeToString(sum[:]))
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return none, api.Errorf(api.CodeForbidden, "node %s: the join token is not valid (any more); the node was given up, or it belongs to another machine", in.Node)
@@ -118,6 +115,23 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 	}, nil
 }
 
+// bind records the machine's first call: from now on the node is this key's.
+func (d *Director) bind(ctx context.Context, in api.JoinRequest, key string) (n store.Node, v store.Application, err error) {
+	err = d.store.Update(ctx, "node.join", func(tx *store.Tx) (err error) {
+		if n, err = tx.NodeByJoinToken(in.Node, in.Token); err != nil {
+			return err
+		}
+		if v, err = tx.Application(n.Application); err != nil {
+			return err
+		}
+		n, err = tx.Step(n.ID, life.NodeJoined, store.NodeChange{
+			CSRKey: key, BootID: in.BootID, OverlayKey: in.OverlayKey, DataPlane: in.DataPlane, Version: in.Version,
+		})
+		return err
+	})
+	return n, v, err
+}
+
 // identity is what a node's certificate says.
 func (d *Director) identity(v store.Application, n store.Node) certs.Identity {
 	role := certs.RoleAgent
@@ -149,7 +163,7 @@ func (d *Director) issue(ctx context.Context, id certs.Identity, key any) (strin
 func (d *Director) Renew(ctx context.Context, id certs.Identity, in api.RenewRequest) (api.RenewAnswer, error) {
 	key, err := ca.ParseCSR([]byte(in.CSR))
 	if err != nil {
-		return api.RenewAnswer{}, api.InField("body.csr", "%v", err)
+		return api.RenewAnswer{}, api.InField("csr", "%v", err)
 	}
 	n, err := d.node(ctx, api.NodeID(id.Node))
 	if err != nil || !acts(n) {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"conpaas/certs"
 	"conpaas/client/api"
 	"conpaas/client/daemon"
@@ -28,6 +30,8 @@ type link struct {
 	wanted  *push         // newest spec to push
 	acked   *push         // newest spec that the connected manager has taken
 	news    chan struct{} // closed and made anew when acked changes
+	lacks   []string      // blobs that the connected manager has not got yet
+	lacking chan struct{} // wakes the one who sends them
 	stop    context.CancelFunc
 }
 
@@ -61,7 +65,7 @@ func (o observed) service(id api.ServiceID) (api.ServicePlan, bool) {
 }
 
 func newLink(w *worker) *link {
-	return &link{w: w, report: observed{since: time.Now()}, news: make(chan struct{})}
+	return &link{w: w, report: observed{since: time.Now()}, news: make(chan struct{}), lacking: make(chan struct{}, 1)}
 }
 
 // seen gives what the manager has said; its maps must not be changed.
@@ -123,8 +127,9 @@ func (l *link) up(s *wire.Session, node api.NodeID, client *manager.Client) {
 	}
 	ctx, stop := context.WithCancel(l.w.ctx)
 	l.session, l.client, l.stop = s, client, stop
-	l.report, l.acked = observed{node: node, since: time.Now()}, nil
+	l.report, l.acked, l.lacks = observed{node: node, since: time.Now()}, nil, nil
 	l.w.d.group.Go(func() { l.pushing(ctx, client) })
+	l.w.d.group.Go(func() { l.sending(ctx, client) })
 	l.w.kick()
 }
 
@@ -202,8 +207,15 @@ func (l *link) pushing(ctx context.Context, client *manager.Client) {
 	}
 }
 
+const (
+	eventsPerSecond = 1
+	eventsAtOnce    = 200
+	eventText       = 4 << 10 // bytes that are kept of an event's text
+)
+
 // reading takes in the manager's reports until the connection ends.
 func (l *link) reading(ctx context.Context, client *manager.Client, epoch api.Epoch) {
+	events := rate.NewLimiter(eventsPerSecond, eventsAtOnce) // beyond it a manager's events are dropped, never its state
 	for ctx.Err() == nil {
 		for report, err := range client.Stream(ctx, epoch) {
 			if err != nil {
@@ -213,7 +225,7 @@ func (l *link) reading(ctx context.Context, client *manager.Client, epoch api.Ep
 				break
 			}
 			l.take(ctx, report)
-			if report.Event != nil {
+			if report.Event != nil && events.Allow() {
 				l.w.record(ctx, *report.Event)
 			}
 		}
@@ -249,14 +261,41 @@ func (l *link) take(ctx context.Context, r api.ManagerReport) {
 	if health == nil {
 		health = make(map[api.NodeID]api.NodeHealth)
 	}
+	known := l.told()
 	for _, s := range r.Services {
-		services[s.Service] = s
+		if known.services[s.Service] {
+			services[s.Service] = s
+		}
 	}
 	for _, n := range r.Nodes {
-		health[n.Node] = n
+		if known.nodes[n.Node] {
+			health[n.Node] = n
+		}
 	}
 	o.services, o.health = services, health
+	l.lack(r.Lacks)
 	l.w.kick()
+}
+
+// told is what a manager has been told of, and may speak of: a faulty one cannot fill the director's memory.
+type told struct {
+	nodes    map[api.NodeID]bool
+	services map[api.ServiceID]bool
+}
+
+// told gives what the newest spec names; l.mu is held.
+func (l *link) told() told {
+	t := told{nodes: make(map[api.NodeID]bool), services: make(map[api.ServiceID]bool)}
+	if l.wanted == nil {
+		return t
+	}
+	for _, n := range l.wanted.spec.Nodes {
+		t.nodes[n.ID], t.services[n.Service] = true, true
+	}
+	for _, s := range l.wanted.spec.Application.Services {
+		t.services[s.ID] = true
+	}
+	return t
 }
 
 // knows waits until the connected manager knows the key of a node.

@@ -26,11 +26,14 @@ func (d *Director) AddNodes(ctx context.Context, a Actor, ref, service string, i
 func (d *Director) RemoveNodes(ctx context.Context, a Actor, ref, service string, in api.NodesChange) (api.Operation, error) {
 	return d.changeNodes(ctx, a, ref, service, in, api.OpRemoveNodes, func(kind api.RoleKind, have, by int) (int, error) {
 		if have-by < kind.Min {
-			return 0, api.InField("body.nodes."+string(kind.Role), "the service has %d machines of role %s and keeps at least %d; remove at most %d", have, kind.Role, kind.Min, have-kind.Min)
+			return 0, api.InField("nodes."+string(kind.Role), "the service has %s of role %s and keeps at least %d; at most %d can be removed", machines(have), kind.Role, kind.Min, have-kind.Min)
 		}
 		return have - by, nil
 	})
 }
+
+// mostNodes bounds what may be asked for at once, before it is added to anything: no network has more addresses.
+const mostNodes = 1 << 30
 
 func (d *Director) changeNodes(ctx context.Context, a Actor, ref, service string, in api.NodesChange, opKind api.OperationKind,
 	change func(kind api.RoleKind, have, by int) (int, error)) (api.Operation, error) {
@@ -43,7 +46,7 @@ func (d *Director) changeNodes(ctx context.Context, a Actor, ref, service string
 			return none, api.Errorf(api.CodeConflict, "service %q is not started; start it with: cps service start %s %s", s.Name, ref, service)
 		}
 		if in.Cloud != "" && in.Cloud != s.Cloud {
-			return none, api.InField("body.cloud", "service %q is on cloud %s; its machines cannot be on cloud %s", s.Name, s.Cloud, in.Cloud)
+			return none, api.InField("cloud", "service %q is on cloud %s; its machines cannot be on cloud %s", s.Name, s.Cloud, in.Cloud)
 		}
 		kind, ok := api.FindServiceKind(s.Type)
 		if !ok {
@@ -54,17 +57,22 @@ func (d *Director) changeNodes(ctx context.Context, a Actor, ref, service string
 			by := in.Nodes[role]
 			row, ok := kind.FindRole(role)
 			if !ok {
-				return none, api.InField("body.nodes."+string(role), "service type %s has no such role; there are: %s", s.Type, roleList(kind))
+				return none, api.InField("nodes."+string(role), "service type %s has no such role; there are: %s", s.Type, roleList(kind))
 			}
-			if by < 1 {
-				return none, api.InField("body.nodes."+string(role), "want a number of machines from 1 on, not %d", by)
+			if by < 1 || by > mostNodes {
+				return none, api.InField("nodes."+string(role), "want a number of machines from 1 to %d, not %d", mostNodes, by)
 			}
 			if nodes[role], err = change(row, nodes[role], by); err != nil {
 				return none, err
 			}
 		}
 		if len(in.Nodes) == 0 {
-			return none, api.InField("body.nodes", "name a role and a number of machines, for example --%s 1", kind.Roles[0].Role)
+			return none, api.InField("nodes", "name a role and a number of machines, for example --%s 1", kind.Roles[0].Role)
+		}
+		after := s
+		after.Nodes = nodes
+		if err := checkRoles(after); err != nil {
+			return none, err
 		}
 		if err := d.roomFor(tx, s, nodes); err != nil {
 			return none, err
@@ -94,8 +102,8 @@ func (d *Director) roomFor(tx *store.Tx, s store.Service, nodes map[api.Role]int
 		total += count
 	}
 	if total > plan.AgentsPerService() {
-		return api.Errorf(api.CodeQuota, "service %q would have %d machines, and the network %s has addresses for %d in a service (VPN_SERVICE_BITS = %d)",
-			s.Name, total, plan.Prefix(), plan.AgentsPerService(), plan.ServiceBits())
+		return api.Errorf(api.CodeQuota, "service %q would have %s, and the network %s has addresses for %d in a service (VPN_SERVICE_BITS = %d)",
+			s.Name, machines(total), plan.Prefix(), plan.AgentsPerService(), plan.ServiceBits())
 	}
 	return nil
 }
@@ -192,7 +200,7 @@ func (d *Director) showNodes(nodes []store.Node) []api.Node {
 // Exec runs a command on a machine of the actor and gives its output as it comes.
 func (d *Director) Exec(ctx context.Context, a Actor, id api.NodeID, in api.ExecRequest) (iter.Seq2[api.ExecFrame, error], error) {
 	if len(in.Command) == 0 {
-		return nil, api.InField("body.command", "name a program, for example: cps node exec %s -- uptime", id)
+		return nil, api.InField("command", "name a program, for example: cps node exec %s -- uptime", id)
 	}
 	client, v, err := d.managerOfNode(ctx, a, id)
 	if err != nil {

@@ -78,6 +78,7 @@ func (w *worker) purge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.d.pruneBlobs(ctx)
 	return errPurged
 }
 
@@ -111,14 +112,25 @@ func (w *worker) outcome(s *snapshot, seen observed, op store.Operation, next *d
 		if op.Kind == api.OpServiceStop {
 			done = w.serviceSettled(s, s.services[i], seen)
 		}
+	case api.OpServiceCode, api.OpServiceConfigure:
+		if i < 0 {
+			return life.OperationCancel, &store.Failure{Code: api.CodeConflict, Detail: "the service was removed meanwhile"}
+		}
+		if op.Kind == api.OpServiceCode {
+			if event, failure := w.codeOutcome(s, s.services[i], seen, op); event != "" {
+				return event, failure
+			}
+			break
+		}
+		done = !runs(s, s.services[i]) || seen.revision >= op.Revision && w.serviceSettled(s, s.services[i], seen)
 	}
 	if done {
 		return finished(op)
 	}
 	if f := w.failures[op.Service]; f != nil && f.count >= failuresAllowed && growing(op.Kind) {
-		return life.OperationFail, &store.Failure{Code: api.CodeUnavailable, Detail: fmt.Sprintf("%d machines failed one after another; the last: %s", f.count, f.last)}
+		return life.OperationFail, &store.Failure{Code: api.CodeUnavailable, Detail: fmt.Sprintf("%s failed one after another; the last: %s", machines(f.count), f.last)}
 	}
-	if i >= 0 && s.services[i].State == api.StateError && growing(op.Kind) {
+	if i >= 0 && s.services[i].State == api.StateError && (growing(op.Kind) || op.Kind == api.OpServiceCode || op.Kind == api.OpServiceConfigure) {
 		limit := later(s.services[i].Since, op.Created).Add(errorPatience)
 		if !next.now.Before(limit) {
 			return life.OperationFail, &store.Failure{Code: api.CodeUnavailable, Detail: "the service does not work: " + s.services[i].Reason}
@@ -181,15 +193,19 @@ func progressOf(s *snapshot, op store.Operation) string {
 	for _, state := range slices.Sorted(maps.Keys(counts)) {
 		parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
 	}
-	noun := "machines"
-	if len(nodes) == 1 {
-		noun = "machine"
-	}
-	text := fmt.Sprintf("%d %s", len(nodes), noun)
+	text := machines(len(nodes))
 	if len(parts) > 0 {
 		text += ": " + strings.Join(parts, ", ")
 	}
 	return text
+}
+
+// machines counts them in words.
+func machines(n int) string {
+	if n == 1 {
+		return "1 machine"
+	}
+	return fmt.Sprintf("%d machines", n)
 }
 
 // refusedByCloud is a machine that the cloud refuses for a reason that does not pass by itself. An operation that adds
@@ -246,6 +262,13 @@ func goWithout(tx *store.Tx, application api.ApplicationID, service api.ServiceI
 		if !less {
 			continue
 		}
+		if packed := packedRole(v); packed != "" && v.Nodes[api.RoleProxy] > 1 {
+			more := v.Nodes[api.RoleProxy] - 1
+			if _, err := tx.NoteOperation(op.ID, "", fmt.Sprintf(givenUp+"%d %s: there is no machine of role %s", more, api.RoleProxy, packed)); err != nil {
+				return err
+			}
+			v.Nodes[api.RoleProxy] = 1
+		}
 		_, err = tx.SetServiceNodes(application, service, v.Nodes)
 		return err
 	}
@@ -267,6 +290,7 @@ func lost(op store.Operation) map[api.Role]int {
 
 // record keeps an event that the manager has told, in the history of the application.
 func (w *worker) record(ctx context.Context, e api.Event) {
+	e.Text, e.Kind = e.Text[:min(len(e.Text), eventText)], e.Kind[:min(len(e.Kind), 64)]
 	err := w.d.store.Update(ctx, "manager.event", func(tx *store.Tx) error {
 		_, err := tx.AddEvent(store.Event{Application: w.id, Service: e.Service, Node: e.Node, Kind: e.Kind, Text: e.Text, Alarm: e.Alarm})
 		return err

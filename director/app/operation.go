@@ -159,6 +159,9 @@ func keepReady(tx *store.Tx, op store.Operation) error {
 		before := wanted[role] - (added - without[role])
 		wanted[role] = min(wanted[role], max(before, ready[role]))
 	}
+	if s.Nodes = wanted; packedRole(s) != "" {
+		wanted[api.RoleProxy] = 1
+	}
 	_, err = tx.SetServiceNodes(s.Application, s.ID, wanted)
 	return err
 }

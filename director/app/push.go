@@ -47,6 +47,7 @@ func (d *Director) applicationSpec(s *snapshot) api.ApplicationSpec {
 		spec.Services = append(spec.Services, api.ServiceSpec{
 			ID: service.ID, Type: service.Type, Name: service.Name, Cloud: service.Cloud,
 			Nodes: service.Nodes, Settings: service.Settings,
+			Code: codeSpec(service, s.hosted.versions), Secrets: s.hosted.secrets[service.ID],
 		})
 	}
 	return spec

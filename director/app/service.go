@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -118,8 +117,14 @@ func (d *Director) AddService(ctx context.Context, a Actor, ref string, in api.S
 		for _, role := range kind.Roles {
 			nodes[role.Role] = role.Start
 		}
-		s, err = tx.CreateService(v.ID, store.NewService{Type: in.Type, Name: in.Name, Cloud: in.Cloud, Nodes: nodes, Settings: settings})
-		return err
+		n := store.NewService{Type: in.Type, Name: in.Name, Cloud: in.Cloud, Nodes: nodes, Settings: settings}
+		if kind.Hosting {
+			n.Code = api.CodeDefault
+		}
+		if s, err = tx.CreateService(v.ID, n); err != nil {
+			return err
+		}
+		return makeSecrets(tx, s, kind.Secrets)
 	})
 	if err != nil {
 		return out, taken(err, "service", in.Name)
@@ -137,22 +142,7 @@ func serviceKind(t api.ServiceType) (api.ServiceKind, error) {
 	for _, k := range api.Catalogue() {
 		known = append(known, string(k.Type))
 	}
-	return kind, api.InField("body.type", "service type %q is not known; there are: %s", t, strings.Join(known, ", "))
-}
-
-// settingsOf checks settings and fills in the defaults.
-func settingsOf(kind api.ServiceKind, given map[string]string) (map[string]string, error) {
-	settings := make(map[string]string, len(kind.Settings))
-	for _, s := range kind.Settings {
-		settings[s.Name] = s.Default
-	}
-	for name, value := range given {
-		if _, ok := settings[name]; !ok {
-			return nil, api.InField("body.settings."+name, "service type %s has no such setting; there are: %s", kind.Type, strings.Join(slices.Sorted(maps.Keys(settings)), ", "))
-		}
-		settings[name] = value
-	}
-	return settings, nil
+	return kind, api.InField("type", "service type %q is not known; there are: %s", t, strings.Join(known, ", "))
 }
 
 // freeName gives the type as name, or the type with a number when it is taken.

@@ -42,7 +42,11 @@ func (w *worker) show(ctx context.Context, s *snapshot, seen observed, _ *deadli
 func (w *worker) showService(ctx context.Context, s *snapshot, v *store.Service, seen observed) error {
 	machines := len(nodesOf(s.nodes, v.ID))
 	if v.Wanted == store.ServiceRemoved && machines == 0 {
-		return w.d.store.Update(ctx, "service.purged", func(tx *store.Tx) error { return tx.PurgeService(w.id, v.ID) })
+		err := w.d.store.Update(ctx, "service.purged", func(tx *store.Tx) error { return tx.PurgeService(w.id, v.ID) })
+		if err == nil && v.CodeWanted != "" {
+			w.d.pruneBlobs(ctx)
+		}
+		return err
 	}
 	state, reason := w.serviceState(s, *v, machines, seen)
 	if state != v.State || reason != v.Reason {
@@ -127,17 +131,20 @@ func (w *worker) serviceSettled(s *snapshot, v store.Service, seen observed) boo
 		return len(nodes) == 0
 	}
 	status, ok := seen.services[v.ID]
-	if !ok || seen.revision != s.application.Revision || status.State != api.StateRunning {
+	if !ok || seen.revision != s.application.Revision || status.State != api.StateRunning || v.CodeWanted != v.CodeServing {
 		return false
 	}
 	return !slices.ContainsFunc(nodes, func(n store.Node) bool { return n.State != api.NodeReady })
 }
 
+// mostPorts bounds the ports of one machine that are published, whatever a manager reports.
+const mostPorts = 8
+
 // publish makes endpoints reachable for people, where the cloud has something to do for that.
 func (w *worker) publish(ctx context.Context, s *snapshot, endpoints []api.Endpoint) error {
 	for _, e := range endpoints {
 		i := slices.IndexFunc(s.nodes, func(n store.Node) bool { return n.ID == e.Node })
-		if i < 0 || s.nodes[i].Machine == "" || s.nodes[i].Published[e.Port] != "" {
+		if i < 0 || s.nodes[i].Machine == "" || s.nodes[i].Published[e.Port] != "" || len(s.nodes[i].Published) >= mostPorts {
 			continue
 		}
 		n := s.nodes[i]

@@ -94,6 +94,7 @@ type snapshot struct {
 	nodes       []store.Node // that are not gone
 	unreleased  []store.Node
 	operations  []store.Operation // that are open
+	hosted      hosted
 
 	changed bool // a node was changed in this round: another one follows
 }
@@ -141,7 +142,10 @@ func (w *worker) load(ctx context.Context) (s snapshot, err error) {
 		if s.unreleased, err = r.UnreleasedNodes(w.id); err != nil {
 			return err
 		}
-		s.operations, err = r.OpenOperations(w.id)
+		if s.operations, err = r.OpenOperations(w.id); err != nil {
+			return err
+		}
+		s.hosted, err = loadHosted(r, w.id)
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -163,6 +167,7 @@ func (w *worker) round(ctx context.Context) (time.Duration, error) {
 		w.health,    // what the manager and the silence say of nodes
 		w.machines,  // calls to the clouds
 		w.addresses, // freed ones
+		w.code,      // versions that serve or are refused
 		w.push,      // the spec to the manager
 		w.show,      // states that people see
 		w.operate,   // operations

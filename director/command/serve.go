@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -38,7 +39,7 @@ start makes the CA, the key file, the database and the user admin in the data fo
 admin is in the file admin-password there.`,
 		Example: "  cpsdirector serve --data /var/lib/cpsdirector\n  cpsdirector serve --config /etc/cpsdirector/director.cfg --listen :5555",
 		Args:    cobra.NoArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return serve(c.Context(), g, o) },
+		RunE:    func(c *cobra.Command, _ []string) error { return serve(c.Context(), c.OutOrStdout(), g, o) },
 	}
 	c.Flags().StringVar(&o.listen, "listen", ":5555", "`address` of the port for users and machines")
 	c.Flags().StringVar(&o.code, "code", "", "`folder` with cpsmanager and cpsagent for machines to download (default: that of cpsdirector)")
@@ -46,7 +47,7 @@ admin is in the file admin-password there.`,
 	return c
 }
 
-func serve(ctx context.Context, g *global, o *serveOptions) (err error) {
+func serve(ctx context.Context, out io.Writer, g *global, o *serveOptions) (err error) {
 	level := slog.LevelInfo
 	if g.debug {
 		level = slog.LevelDebug
@@ -57,7 +58,7 @@ func serve(ctx context.Context, g *global, o *serveOptions) (err error) {
 		return err
 	}
 	// The port is taken first: a director that cannot be reached must not raise the fence.
-	listener, err := net.Listen("tcp", o.listen)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("%w; choose another address with --listen", err)
 	}
@@ -94,9 +95,9 @@ func serve(ctx context.Context, g *global, o *serveOptions) (err error) {
 			served <- wire.Serve(stop, log, listeners, config, api.Handler(), d.CA)
 			cancel()
 		}()
-		fmt.Printf("director:       %s\nCA fingerprint: %s\n", s.url().String(), d.Fingerprint())
-		fmt.Printf("log in with:    cps login %s --username admin --password-file %s --fingerprint %s\n",
-			s.url().String(), filepath.Join(s.config.Dir, "admin-password"), d.Fingerprint())
+		fmt.Fprintf(out, "director:       %s\nCA fingerprint: %s\n", s.url(), d.Fingerprint())
+		fmt.Fprintf(out, "log in with:    cps login %s --username admin --password-file %s --fingerprint %s\n",
+			s.url(), filepath.Join(s.config.Dir, "admin-password"), d.Fingerprint())
 		return nil
 	})
 	cancel()

@@ -22,16 +22,50 @@ type Cloud struct {
 	last     byte
 	// Refuse, where it is set, may refuse a launch: it is given the number of the launch, from 1.
 	refuse func(launch int) error
+	// code, where it is set, gives the reason against a code version, "" for none.
+	code  func(version string) string
+	specs map[api.ApplicationID]api.ManagerSpec // what the managers got last
 }
 
 // NewCloud gives a cloud without machines.
-func NewCloud() *Cloud { return &Cloud{machines: make(map[cloud.MachineID]*machine)} }
+func NewCloud() *Cloud {
+	return &Cloud{machines: make(map[cloud.MachineID]*machine), specs: make(map[api.ApplicationID]api.ManagerSpec)}
+}
 
 // Refuse sets who decides about launches, which are numbered from 1; nil refuses none.
 func (c *Cloud) Refuse(f func(launch int) error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refuse = f
+}
+
+// RefuseCode sets who decides, for the machines, about code versions: it gives the reason against one, or "".
+func (c *Cloud) RefuseCode(f func(version string) string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.code = f
+}
+
+func (c *Cloud) refusal(version string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.code == nil {
+		return ""
+	}
+	return c.code(version)
+}
+
+// Spec gives what the manager of an application was told last.
+func (c *Cloud) Spec(id api.ApplicationID) api.ManagerSpec {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.specs[id]
+}
+
+func (c *Cloud) took(spec api.ManagerSpec) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.specs[spec.Application.ID] = spec
 }
 
 // Error makes an error as a cloud gives it.
@@ -119,6 +153,18 @@ func (c *Cloud) Kill(node api.NodeID) {
 			_ = c.Terminate(context.Background(), m.ID)
 		}
 	}
+}
+
+// Token gives the join token in the user-data of a node's machine, "" when it has none.
+func (c *Cloud) Token(node api.NodeID) api.Secret {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.machines {
+		if m.node == node {
+			return m.join
+		}
+	}
+	return ""
 }
 
 // Close ends every machine.

@@ -27,6 +27,7 @@ type machine struct {
 	id       cloud.MachineID
 	token    string
 	node     api.NodeID
+	join     api.Secret
 	address  netip.Addr
 	launched time.Time
 	joined   atomic.Bool
@@ -49,7 +50,7 @@ func (m *machine) start(userData []byte) error {
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(document, `'\''`, `'`)+"}"), &b); err != nil {
 		return fmt.Errorf("bootstrap document: %w", err)
 	}
-	m.node = b.Node
+	m.node, m.join = b.Node, b.Token
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	m.work.Go(func() {

@@ -1,8 +1,13 @@
 package directortest
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,14 +21,21 @@ type manager struct {
 	cloud *Cloud
 	node  api.NodeID
 
-	mu   sync.Mutex
-	spec *api.ManagerSpec
+	mu    sync.Mutex
+	spec  *api.ManagerSpec
+	blobs map[string]bool // SHA-256 of what has come
 }
 
-func newManager(c *Cloud, node api.NodeID) *manager { return &manager{cloud: c, node: node} }
+func newManager(c *Cloud, node api.NodeID) *manager {
+	return &manager{cloud: c, node: node, blobs: map[string]bool{}}
+}
 
-// ServeHTTP answers the two calls that every director makes.
+// ServeHTTP answers the calls that every director makes.
 func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if sum, ok := strings.CutPrefix(r.URL.Path, "/v1/blobs/"); ok {
+		m.blob(w, r, sum)
+		return
+	}
 	switch r.Method + " " + r.URL.Path {
 	case "PUT /v1/application":
 		var spec api.ManagerSpec
@@ -34,6 +46,7 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.mu.Lock()
 		m.spec = &spec
 		m.mu.Unlock()
+		m.cloud.took(spec)
 		w.WriteHeader(http.StatusNoContent)
 	case "GET /v1/stream":
 		out := wire.NewLineWriter(w)
@@ -65,26 +78,65 @@ func (m *manager) report() api.ManagerReport {
 		nodes[n.Service] = append(nodes[n.Service], n)
 	}
 	for _, s := range m.spec.Application.Services {
-		plan, ready := m.plan(&r, s.ID, nodes[s.ID], s.Nodes["node"])
-		plan.Wanted = s.Nodes
+		plan, missing := api.ServicePlan{Service: s.ID, Wanted: s.Nodes}, 0
+		for role, count := range s.Nodes {
+			of := slices.DeleteFunc(slices.Clone(nodes[s.ID]), func(n api.NodeInfo) bool { return n.Role != role })
+			missing += count - m.plan(&r, &plan, of, count)
+		}
 		state := api.StateRunning
-		if ready != s.Nodes["node"] || len(plan.Delete)+len(plan.Drain) > 0 {
+		if missing != 0 || len(plan.Delete)+len(plan.Drain) > 0 {
 			state, r.Settled = api.StateAdapting, false
 		}
 		r.Plan.Services = append(r.Plan.Services, plan)
-		r.Services = append(r.Services, api.ServiceStatus{Service: s.ID, State: state})
+		r.Services = append(r.Services, api.ServiceStatus{Service: s.ID, State: state, Code: m.code(&r, s.Code)})
 		delete(nodes, s.ID)
 	}
 	for service, left := range nodes {
-		plan, _ := m.plan(&r, service, left, 0)
+		plan := api.ServicePlan{Service: service}
+		m.plan(&r, &plan, left, 0)
 		r.Plan.Services = append(r.Plan.Services, plan)
 	}
 	return r
 }
 
+// code serves what is wanted as soon as it is here, unless the cloud's refusal has something against it.
+func (m *manager) code(r *api.ManagerReport, c *api.CodeSpec) *api.CodeStatus {
+	if c == nil {
+		return nil
+	}
+	status := &api.CodeStatus{Serving: c.Wanted}
+	for _, v := range c.Versions {
+		if v.SHA256 != "" && !m.blobs[v.SHA256] {
+			r.Lacks = append(r.Lacks, v.SHA256)
+			status.Serving = c.Serving
+		}
+	}
+	if reason := m.cloud.refusal(c.Wanted); reason != "" && c.Wanted != c.Serving {
+		status = &api.CodeStatus{Serving: c.Serving, Refused: c.Wanted, Reason: reason}
+	}
+	return status
+}
+
+// blob takes whole blobs only.
+func (m *manager) blob(w http.ResponseWriter, r *http.Request, sum string) {
+	if r.Method == http.MethodHead {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	data, err := io.ReadAll(r.Body)
+	if have := sha256.Sum256(data); err != nil || hex.EncodeToString(have[:]) != sum {
+		http.Error(w, "it is another blob", http.StatusUnprocessableEntity)
+		return
+	}
+	m.mu.Lock()
+	m.blobs[sum] = true
+	m.mu.Unlock()
+	w.WriteHeader(http.StatusNoContent)
+}
+
 // plan lets the nodes beyond count go, and tells how many of the others are ready.
-func (m *manager) plan(r *api.ManagerReport, service api.ServiceID, nodes []api.NodeInfo, count int) (api.ServicePlan, int) {
-	plan, stay, ready := api.ServicePlan{Service: service}, 0, 0
+func (m *manager) plan(r *api.ManagerReport, plan *api.ServicePlan, nodes []api.NodeInfo, count int) int {
+	stay, ready := 0, 0
 	for _, n := range nodes {
 		health := api.NodeHealth{Node: n.ID, Status: &api.NodeStatus{Node: n.ID}}
 		health.Connected = n.Key != "" && m.cloud.alive(n.ID)
@@ -108,5 +160,5 @@ func (m *manager) plan(r *api.ManagerReport, service api.ServiceID, nodes []api.
 		health.Status.Roles = []api.RoleStatus{role}
 		r.Nodes = append(r.Nodes, health)
 	}
-	return plan, ready
+	return ready
 }

@@ -32,7 +32,8 @@ func (s *server) applicationRoutes() {
 		user(), func(ctx context.Context, in *struct {
 			ApplicationPath
 			Body api.Rename
-		}) (*body[api.Application], error) {
+		},
+		) (*body[api.Application], error) {
 			return answer(s.director.RenameApplication(ctx, actor(ctx), in.Application, in.Body.Name))
 		})
 	type act = func(context.Context, app.Actor, string) (api.Operation, error)

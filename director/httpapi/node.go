@@ -20,7 +20,8 @@ func (s *server) nodeRoutes() {
 		user(), func(ctx context.Context, in *struct {
 			ApplicationPath
 			Page
-		}) (*body[api.List[api.Node]], error) {
+		},
+		) (*body[api.List[api.Node]], error) {
 			nodes, err := s.director.ApplicationNodes(ctx, actor(ctx), in.Application)
 			return answer(api.List[api.Node]{Items: nodes}, err)
 		})

@@ -18,7 +18,8 @@ func (s *server) operationRoutes() {
 		user(), func(ctx context.Context, in *struct {
 			Page
 			Application string `query:"application" doc:"Only of this application (name or id)"`
-		}) (*body[api.List[api.Operation]], error) {
+		},
+		) (*body[api.List[api.Operation]], error) {
 			return answer(s.director.Operations(ctx, actor(ctx), in.Application, in.After))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one, ID: "show-operation", Summary: "One operation"},

@@ -32,6 +32,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.cloudRoutes()
 	s.applicationRoutes()
 	s.serviceRoutes()
+	s.codeRoutes()
 	s.nodeRoutes()
 	s.operationRoutes()
 	s.bootstrapRoutes()

@@ -22,7 +22,8 @@ func (s *server) serviceRoutes() {
 		user(), func(ctx context.Context, in *struct {
 			ApplicationPath
 			Page
-		}) (*body[api.List[api.Service]], error) {
+		},
+		) (*body[api.List[api.Service]], error) {
 			services, err := s.director.Services(ctx, actor(ctx), in.Application)
 			return answer(api.List[api.Service]{Items: services}, err)
 		})
@@ -30,7 +31,8 @@ func (s *server) serviceRoutes() {
 		user(), func(ctx context.Context, in *struct {
 			ApplicationPath
 			Body api.ServiceCreate
-		}) (*body[api.Service], error) {
+		},
+		) (*body[api.Service], error) {
 			return answer(s.director.AddService(ctx, actor(ctx), in.Application, in.Body))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one, ID: "show-service", Summary: "One service"},
@@ -41,7 +43,8 @@ func (s *server) serviceRoutes() {
 		user(), func(ctx context.Context, in *struct {
 			ServicePath
 			Body api.Rename
-		}) (*body[api.Service], error) {
+		},
+		) (*body[api.Service], error) {
 			return answer(s.director.RenameService(ctx, actor(ctx), in.Application, in.Service, in.Body.Name))
 		})
 	type act = func(context.Context, app.Actor, string, string) (api.Operation, error)
@@ -70,7 +73,8 @@ func (s *server) serviceRoutes() {
 			user(), func(ctx context.Context, in *struct {
 				ServicePath
 				Body api.NodesChange
-			}) (*body[api.Operation], error) {
+			},
+			) (*body[api.Operation], error) {
 				return answer(r.change(ctx, actor(ctx), in.Application, in.Service, in.Body))
 			})
 	}
@@ -78,7 +82,8 @@ func (s *server) serviceRoutes() {
 		user(), func(ctx context.Context, in *struct {
 			ServicePath
 			Page
-		}) (*body[api.List[api.Node]], error) {
+		},
+		) (*body[api.List[api.Node]], error) {
 			nodes, err := s.director.ServiceNodes(ctx, actor(ctx), in.Application, in.Service)
 			return answer(api.List[api.Node]{Items: nodes}, err)
 		})

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"gorm.io/gorm"
+
+	"conpaas/client/api"
 )
 
 var rewrite = flag.Bool("update", false, "write schema.sql anew")
@@ -140,5 +142,46 @@ func TestBrokenMigrationIsUndone(t *testing.T) {
 			t.Errorf("%s: %d users are left", name, n)
 		}
 		openStore(t, filepath.Dir(file), Options{}).Close()
+	}
+}
+
+// A database of the first schema, with rows, opens with the newest one: its services host no code.
+func TestRowsOfTheFirstSchema(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "director.db")
+	if err := errors.Join(makeFile(file), makeKeyFile(filepath.Join(dir, "secret.key"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrate(t.Context(), slog.New(slog.DiscardHandler), file, time.Second, migrations[:1]); err != nil {
+		t.Fatal(err)
+	}
+	db, err := connect(t.Context(), dsn(file, time.Second, ""), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const now = "'2026-03-01 12:00:00+00:00'"
+	for _, sql := range []string{
+		"INSERT INTO users VALUES (1, 'alice', 'user', '', 0, " + now + ")",
+		"INSERT INTO applications VALUES (1, 1, 'shop', 'default', 'running', 'RUNNING', '', " + now + ", 3, 3, 1, '172.16.0.0/12', 5, 1, " + now + ")",
+		`INSERT INTO services VALUES (1, 1, 'helloworld', 'front', 'default', 'started', 'RUNNING', '', ` + now + `, '{"node":2}', '{"greeting":"Hi"}', 0, ` + now + ")",
+	} {
+		if err := db.Exec(sql).Error; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := disconnect(db); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, dir, Options{})
+	view(t, s, func(r *Read) error {
+		service, err := r.Service(1, 1)
+		if service.Name != "front" || service.Nodes["node"] != 2 || service.Settings["greeting"] != "Hi" || service.CodeWanted+service.CodeServing != "" {
+			t.Errorf("the service is %+v", service)
+		}
+		return err
+	})
+	update(t, s, func(tx *Tx) error { return second(tx.SetServiceNodes(1, 1, map[api.Role]int{"node": 3})) })
+	if n := count(t, file+".before-0002_code", "services"); n != 1 {
+		t.Errorf("the copy has %d services, want 1", n)
 	}
 }

@@ -165,11 +165,12 @@ func TestJoinToken(t *testing.T) {
 	if s.JoinToken(first) != token || !opens(first.ID, token) {
 		t.Error("after a restart the token is another")
 	}
-	again := step(t, s, first.ID, NodeChange{Reason: "no capacity"}, life.NodeRetry)
+	step(t, s, first.ID, NodeChange{Reason: "no capacity"}, life.NodeRetry)
 	if opens(first.ID, token) {
 		t.Error("the token lives after the attempt")
 	}
-	if again = step(t, s, first.ID, NodeChange{}, life.NodeLaunch); again.Attempt != 2 || s.JoinToken(again) == token || opens(first.ID, token) {
+	again := step(t, s, first.ID, NodeChange{}, life.NodeLaunch)
+	if again.Attempt != 2 || s.JoinToken(again) == token || opens(first.ID, token) {
 		t.Errorf("second attempt: %+v", again)
 	}
 	step(t, s, first.ID, NodeChange{CSRKey: "k"}, life.NodeJoined, life.NodeReady)

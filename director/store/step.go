@@ -116,36 +116,36 @@ func (tx *Tx) ReleaseNode(id api.NodeID) error {
 }
 
 // learn puts what c knows into the row.
-func (row *nodeRow) learn(c NodeChange) error {
-	id := nodeID(row.Seq)
-	if c.Machine != "" && row.Machine != "" && c.Machine != row.Machine {
-		return fmt.Errorf("node %s has machine %s, not %s too: %w", id, row.Machine, c.Machine, ErrConflict)
+func (r *nodeRow) learn(c NodeChange) error {
+	id := nodeID(r.Seq)
+	if c.Machine != "" && r.Machine != "" && c.Machine != r.Machine {
+		return fmt.Errorf("node %s has machine %s, not %s too: %w", id, r.Machine, c.Machine, ErrConflict)
 	}
-	if c.CSRKey != "" && row.CSRKey != "" && c.CSRKey != row.CSRKey {
+	if c.CSRKey != "" && r.CSRKey != "" && c.CSRKey != r.CSRKey {
 		return fmt.Errorf("node %s: %w", id, ErrOtherKey)
 	}
 	for _, f := range []struct {
 		to    *string
 		value string
 	}{
-		{&row.Reason, c.Reason},
-		{&row.Machine, c.Machine},
-		{&row.Address, formatAddress(c.Address)},
-		{&row.PublicAddress, formatAddress(c.Public)},
-		{&row.Runtime, c.Runtime},
-		{&row.CSRKey, c.CSRKey},
-		{&row.BootID, c.BootID},
-		{&row.OverlayKey, string(c.OverlayKey)},
-		{&row.DataPlane, c.DataPlane},
-		{&row.Version, c.Version},
-		{&row.CodeVersion, c.CodeVersion},
+		{&r.Reason, c.Reason},
+		{&r.Machine, c.Machine},
+		{&r.Address, formatAddress(c.Address)},
+		{&r.PublicAddress, formatAddress(c.Public)},
+		{&r.Runtime, c.Runtime},
+		{&r.CSRKey, c.CSRKey},
+		{&r.BootID, c.BootID},
+		{&r.OverlayKey, string(c.OverlayKey)},
+		{&r.DataPlane, c.DataPlane},
+		{&r.Version, c.Version},
+		{&r.CodeVersion, c.CodeVersion},
 	} {
 		if f.value != "" {
 			*f.to = f.value
 		}
 	}
 	if c.Published != nil {
-		row.Published = c.Published
+		r.Published = c.Published
 	}
 	return nil
 }

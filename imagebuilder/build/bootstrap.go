@@ -192,7 +192,7 @@ func (b bootstrap) follow(r io.Reader) []string {
 			}
 		}
 	}
-	io.Copy(io.Discard, r) // a line that is too long ends the scan, and mmdebstrap must not block on the pipe
+	_, _ = io.Copy(io.Discard, r) // a line that is too long ends the scan, and mmdebstrap must not block on the pipe
 	return last
 }
 

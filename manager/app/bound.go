@@ -8,10 +8,10 @@ import (
 
 // How much of what an agent says of itself is taken.
 const (
-	textMax  = 4 << 10 // bytes of a text
-	nameMax  = 128     // bytes of a name
-	factsMax = 8 << 10 // bytes of a role's facts
-	listMax  = 256     // entries of a list of pids or digests
+	textMax  = 4 << 10  // bytes of a text
+	nameMax  = 128      // bytes of a name
+	factsMax = 64 << 10 // bytes of a role's facts
+	listMax  = 256      // entries of a list of pids or digests
 	rolesMax = 16
 	peersMax = 65536
 )

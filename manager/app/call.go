@@ -49,7 +49,7 @@ func (c *core) next(now time.Time, n *node, d *desired) (call, bool) {
 // mustSend tells whether the node's newest order is not what it is to be, or has not been carried out for long.
 func (c *core) mustSend(now time.Time, n *node, d *desired) bool {
 	if n.sent.digest == "" {
-		return n.applied != d.digest
+		return n.applied != d.digest || n.doubt
 	}
 	if n.sent.digest != d.digest {
 		return true
@@ -64,7 +64,7 @@ func (c *core) put(now time.Time, n *node, d *desired, made call) call {
 	spec := c.fill(n, d.spec)
 	spec.Revision = n.revision
 	made.spec, made.digest = &spec, d.digest
-	n.busy = true
+	n.busy, n.sending, n.last, n.doubt = true, true, d.digest, n.doubt || d.digest != n.applied
 	return made
 }
 
@@ -83,7 +83,7 @@ func (c *core) recognise(wanted map[api.NodeID]*desired) bool {
 	found := false
 	for id, d := range wanted {
 		n := c.nodes[id]
-		if !n.fresh || n.applied != "" || n.sent.digest != "" || n.status.Fingerprint == "" {
+		if !n.fresh || n.applied != "" || n.sent.digest != "" || n.doubt || n.status.Fingerprint == "" {
 			continue
 		}
 		to := synced{known: true, seq: c.peers.seq(), version: c.peers.version(id, n.keepalive()), keepalive: n.keepalive()}
@@ -93,7 +93,7 @@ func (c *core) recognise(wanted map[api.NodeID]*desired) bool {
 		}
 		n.tried = try
 		if sum, err := c.fill(n, d.spec).Fingerprint(); err == nil && sum == n.status.Fingerprint {
-			n.applied, n.synced, found = d.digest, to, true
+			n.applied, n.at, n.synced, found = d.digest, n.status.Applied, to, true
 		}
 	}
 	return found

@@ -20,7 +20,11 @@ type node struct {
 	tried   attempt         // the last comparison of the report with the plan, so that it is not made twice
 
 	applied  string // Digest of the spec that it has applied; "" while unknown
+	at       uint64 // revision of that spec
 	sent     sent   // the last spec that it accepted on this connection
+	sending  bool   // a spec is under way
+	last     string // Digest of the spec that it was sent last, accepted or under way; "" while unknown
+	doubt    bool   // it was, or may have been, sent another spec than applied, and has not said that it has applied it
 	synced   synced // which peers it knows
 	busy     bool   // a call to it is under way
 	revision uint64 // of the last spec that was sent
@@ -56,7 +60,7 @@ func (n *node) connect(now time.Time, session uint64) {
 		n.seen, n.silent = true, now
 	}
 	n.session, n.fresh, n.tried = session, false, attempt{}
-	n.applied, n.sent, n.synced, n.busy = "", sent{}, synced{}, false
+	n.applied, n.sent, n.synced, n.busy, n.sending = "", sent{}, synced{}, false, false
 	n.failures, n.retryAt, n.trouble = 0, time.Time{}, ""
 }
 
@@ -73,25 +77,27 @@ func (n *node) report(status *api.NodeStatus) {
 		n.serving = n.serving || r.State == api.RoleReady
 	}
 	n.confirm()
+	if n.applied != "" && status.Applied != n.at { // it has accepted another spec, though the answer was lost
+		n.applied, n.sent = "", sent{}
+	}
 }
 
 // confirm notes that the spec which was sent is applied, if the agent says so. Revisions of specs are never used twice,
 // not even by two managers, so equality is enough.
 func (n *node) confirm() {
 	if n.sent.digest != "" && n.fresh && n.status.Applied == n.sent.revision {
-		n.applied = n.sent.digest
+		n.applied, n.at, n.doubt = n.sent.digest, n.sent.revision, n.sending
 	}
 }
 
 func (n *node) called(now time.Time, t Timing, done call, err error) {
-	n.busy = false
+	n.busy, n.sending = false, false
 	switch code := api.CodeFrom(err); {
 	case err == nil:
 		n.failures, n.trouble = 0, ""
 		n.synced = done.synced
 		if done.spec != nil {
 			n.sent = sent{digest: done.digest, revision: done.spec.Revision, at: now}
-			n.confirm() // the report may have come before the answer
 		}
 	case done.delta != nil && code == api.CodeConflict:
 		n.synced = synced{} // it gets the full list at once
@@ -99,12 +105,19 @@ func (n *node) called(now time.Time, t Timing, done call, err error) {
 		n.retryAt = now.Add(min(t.Retry<<min(n.failures, 16), t.RetryMax))
 		n.failures++
 		n.trouble = err.Error()
+		if done.spec != nil {
+			n.sent, n.last = sent{}, "" // nobody knows whether it has accepted it
+		}
 	}
+	n.confirm() // the report may have come before the answer
 }
 
 // view gives the node as plans see it.
 func (n *node) view(now time.Time, t Timing, grace bool) service.Node {
-	v := service.Node{NodeInfo: n.info, Connected: n.session != 0 && n.fresh, Status: n.status, Applied: n.applied}
+	v := service.Node{NodeInfo: n.info, Connected: n.session != 0 && n.fresh, Status: n.status, Sent: n.last, Current: n.status != nil && !n.doubt}
+	if !n.doubt {
+		v.Applied = n.applied
+	}
 	switch {
 	case v.Connected:
 		v.Serving = n.serving

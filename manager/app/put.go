@@ -39,6 +39,7 @@ func (w *Worker) Put(ctx context.Context, epoch api.Epoch, spec api.ManagerSpec)
 	if !taken {
 		return api.Errorf(api.CodeStale, "the spec is of epoch %+v, and this manager obeys %+v", epoch, newest)
 	}
+	w.wantBlobs(spec)
 	if err := writeCache(w.cfg.Cache, kept{Epoch: epoch, Spec: spec, Former: former}); err != nil {
 		w.log.Warn("the spec cannot be kept for a restart", daemon.KeyError, err) // it is a cache: go on
 	}
@@ -46,6 +47,14 @@ func (w *Worker) Put(ctx context.Context, epoch api.Epoch, spec api.ManagerSpec)
 		return api.Errorf(api.CodeUnavailable, "the manager's overlay network is not up: %v", err)
 	}
 	return nil
+}
+
+// wantBlobs keeps the blobs that a spec names.
+func (w *Worker) wantBlobs(spec api.ManagerSpec) {
+	if err := w.blobs.want(blobsOf(spec)); err != nil {
+		w.log.Warn("blobs that are not needed any more stay", daemon.KeyError, err) // until the next spec
+	}
+	w.post(func() {}) // the director is to hear what is lacking
 }
 
 // learn runs in the loop.

@@ -23,6 +23,7 @@ type State struct {
 	Services map[api.ServiceID]api.ServiceStatus
 	Nodes    map[api.NodeID]api.NodeHealth
 	Self     *api.NodeStatus
+	Lacks    []string // blobs that the spec names and that are not here
 }
 
 // Lines gives what a reader that knows old (nil: nothing) is to be told, none when nothing has changed. What has
@@ -39,6 +40,9 @@ func (s State) Lines(old *State) []api.ManagerReport {
 	}
 	if !reflect.DeepEqual(s.Self, old.Self) {
 		first.Self = s.Self
+	}
+	if !slices.Equal(s.Lacks, old.Lacks) {
+		first.Lacks = s.Lacks
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.Services)) {
 		if before, ok := old.Services[id]; !ok || !reflect.DeepEqual(before, s.Services[id]) {

@@ -59,7 +59,7 @@ func (c *core) state(plans []planned, wanted map[api.NodeID]*desired) State {
 	}
 	for _, p := range plans {
 		sp := api.ServicePlan{Service: p.id, Wanted: p.plan.Wanted, Drain: p.plan.Drain, Delete: p.plan.Delete}
-		status := api.ServiceStatus{Service: p.id, State: p.plan.State, Reason: p.plan.Reason, Endpoints: p.plan.Endpoints}
+		status := api.ServiceStatus{Service: p.id, State: p.plan.State, Reason: p.plan.Reason, Endpoints: p.plan.Endpoints, Code: p.plan.Code}
 		if p.err != nil {
 			sp = api.ServicePlan{Service: p.id, Wanted: p.in.Spec.Nodes}
 			status = api.ServiceStatus{Service: p.id, State: api.StateError, Reason: p.err.Error()}
@@ -116,12 +116,12 @@ func join(ids []api.NodeID) string {
 	return strings.Join(names, ", ")
 }
 
-// settled tells whether everything in the spec is as wanted: each service has exactly its machines, they are
+// settled tells whether everything in the spec is as wanted: each service runs, has exactly its machines, they are
 // ready, they know each other, and nothing is left of what was removed. A dead machine that the director is
 // already removing holds nothing up.
 func (c *core) settled(plans []planned, wanted map[api.NodeID]*desired) bool {
 	for _, p := range plans {
-		if p.err != nil || !p.wanted || len(p.plan.Drain)+len(p.plan.Delete) > 0 {
+		if p.err != nil || !p.wanted || p.plan.State != api.StateRunning || len(p.plan.Drain)+len(p.plan.Delete) > 0 {
 			return false
 		}
 		count := make(map[api.Role]int)

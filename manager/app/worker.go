@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ type Config struct {
 	Application api.ApplicationID
 	BootID      string
 	Version     string
-	Cache       string // file that keeps the last spec for a restart
+	Cache       string // file that keeps the last spec for a restart; the blobs that it names are in the folder blobs beside it
 	Halves      map[api.ServiceType]service.Half
 	Overlay     Overlay
 	Timing      Timing // DefaultTiming where it is zero
@@ -57,6 +58,9 @@ type Worker struct {
 	number   uint64 // of the last session
 
 	fast, slow chan struct{} // free places for calls
+	blobs      *blobs
+	blobPlaces chan struct{}            // free places for sending blobs
+	deliveries map[api.NodeID]*delivery // only in the loop
 	work       sync.WaitGroup
 
 	board *board
@@ -71,6 +75,11 @@ func New(cfg Config) (*Worker, error) {
 		cfg: cfg, log: cfg.Log.With(daemon.KeyApplication, cfg.Application), core: newCore(cfg.Halves, cfg.Timing),
 		inbox: make(chan func(), 1024), ended: make(chan struct{}), putting: make(chan struct{}, 1), sessions: map[*wire.Session]*session{},
 		fast: make(chan struct{}, fastCalls), slow: make(chan struct{}, slowCalls), board: newBoard(),
+		blobPlaces: make(chan struct{}, blobSends), deliveries: map[api.NodeID]*delivery{},
+	}
+	var err error
+	if w.blobs, err = openBlobs(filepath.Join(filepath.Dir(cfg.Cache), "blobs")); err != nil {
+		return nil, err
 	}
 	w.core.relay = cfg.Overlay.Relay()
 	w.hub = wire.NewHub(wire.HubOptions{Log: w.log, Connected: w.connected, Disconnected: w.disconnected, Clone: w.cloned})
@@ -81,6 +90,7 @@ func New(cfg Config) (*Worker, error) {
 	case ok:
 		maps.Copy(w.core.former, kept.Former)
 		w.core.learn(time.Now(), kept.Epoch, kept.Spec)
+		w.wantBlobs(kept.Spec)
 	}
 	return w, nil
 }
@@ -129,11 +139,12 @@ func (w *Worker) Run(ctx context.Context) error {
 // look decides what follows from what is known now, tells the director and starts the calls.
 func (w *Worker) look(ctx context.Context, now time.Time) {
 	decided := w.core.step(now)
-	decided.state.Self = w.self()
+	decided.state.Self, decided.state.Lacks = w.self(), w.blobs.lacks()
 	w.board.publish(decided.state)
 	for _, c := range decided.calls {
 		w.start(ctx, c)
 	}
+	w.deliver(ctx, now)
 }
 
 // self is the status of the manager's own machine.

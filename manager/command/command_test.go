@@ -96,10 +96,10 @@ func TestDirectors(t *testing.T) {
 }
 
 func TestOutside(t *testing.T) {
-	if got := outside("127.0.0.1:1"); got != netip.MustParseAddr("127.0.0.1") {
+	if got := outside(t.Context(), "127.0.0.1:1"); got != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("towards this host the address is %s", got)
 	}
-	if got := outside("nowhere"); got.IsValid() {
+	if got := outside(t.Context(), "nowhere"); got.IsValid() {
 		t.Errorf("towards nowhere the address is %s", got)
 	}
 }

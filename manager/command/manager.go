@@ -97,7 +97,7 @@ func open(ctx context.Context, o Options) (_ *manager, err error) {
 	if err := m.join(ctx, dirs); err != nil {
 		return nil, err
 	}
-	if err := m.makeNetwork(o, dirs); err != nil {
+	if err := m.makeNetwork(ctx, o, dirs); err != nil {
 		return nil, err
 	}
 	m.worker, err = app.New(app.Config{
@@ -128,7 +128,7 @@ func (m *manager) join(ctx context.Context, dirs directories) error {
 	return err
 }
 
-func (m *manager) makeNetwork(o Options, dirs directories) (err error) {
+func (m *manager) makeNetwork(ctx context.Context, o Options, dirs directories) (err error) {
 	if !m.boot.Overlay {
 		m.network = &overlay.Planned{}
 		if m.address, err = netip.ParseAddr(m.boot.Listen); err != nil {
@@ -143,15 +143,15 @@ func (m *manager) makeNetwork(o Options, dirs directories) (err error) {
 	m.address = m.answer.Overlay
 	m.network, err = overlay.New(overlay.Config{
 		Log: m.log, Program: self, RunDir: dirs.run, StateDir: dirs.state, LogDir: dirs.log, Application: m.answer.Application,
-		Network: m.answer.Network, Address: m.answer.Overlay, Outside: outside(m.directors()[0].address), Interface: o.Interface,
+		Network: m.answer.Network, Address: m.answer.Overlay, Outside: outside(ctx, m.directors()[0].address), Interface: o.Interface,
 	})
 	return err
 }
 
 // outside gives the machine's own address towards another one; the invalid address where there is none. No datagram
 // is sent.
-func outside(peer string) netip.Addr {
-	conn, err := net.Dial("udp4", peer)
+func outside(ctx context.Context, peer string) netip.Addr {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "udp4", peer)
 	if err != nil {
 		return netip.Addr{}
 	}

@@ -40,6 +40,8 @@ func routes(w *app.Worker, guard *wire.Guard, j *journal.Journal, log *slog.Logg
 	})
 	wire.Register(a, wire.Route{Method: http.MethodPut, Path: "/v1/application", ID: "put-application", Summary: "Say what is wanted, and which nodes there are", Status: http.StatusNoContent, MaxBody: maxSpec}, director(), s.putApplication)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream", Summary: "Plans, states and events as they come"}, director(), s.stream)
+	a.Raw(wire.Route{Method: http.MethodHead, Path: "/v1/blobs/{sha256}", ID: "find-blob", Summary: "How much of a blob is here"}, director(), s.findBlob)
+	a.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/blobs/{sha256}", ID: "put-blob", Summary: "Send a blob or the rest of one", MaxBody: app.MaxBlob}, director(), s.putBlob)
 	a.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/nodes/{node}/exec", ID: "exec", Summary: "Run a command on a node"}, director(), s.exec)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "read-node-log", Summary: "The last lines of a node's log, and what is added"}, director(), s.nodeLog)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/log", ID: "read-log", Summary: "The last lines of the manager's log, and what is added"}, director(), s.log)

@@ -14,9 +14,6 @@ import (
 // defaultLines is how much of a log is given when the caller does not say.
 const defaultLines = 100
 
-// execMax bounds the body of an exec: 512 KiB of stdin in base64, and the command.
-const execMax = 1 << 20
-
 // exec has the agent of the node run a command, and passes its output on as it comes.
 func (s *server) exec(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 	var in api.ExecRequest

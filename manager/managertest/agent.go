@@ -32,12 +32,14 @@ type Agent struct {
 
 	mu      sync.Mutex
 	changed chan struct{}
-	Seen    Seen
+	seen    Seen
 	spec    *api.NodeSpec // with all peers
 	broken  bool
 	hold    chan struct{} // specs are answered once it is closed; nil: at once
 	mute    bool          // nothing is reported any more, not even a sign of life
 	event   *api.Event    // to be reported
+	blobs   map[string][]byte
+	cut     int // bytes after which the receiving of the next blob breaks off; 0: it does not
 }
 
 // Seen is what an agent was told.
@@ -83,7 +85,7 @@ func (a *Agent) Connect(m *Manager) {
 		defer close(ended)
 		for ctx.Err() == nil {
 			err := a.Dial(ctx, m)
-			a.edit(func() { a.Seen.Errors = append(a.Seen.Errors, err) })
+			a.edit(func() { a.seen.Errors = append(a.seen.Errors, err) })
 			select {
 			case <-ctx.Done():
 			case <-time.After(20 * time.Millisecond):
@@ -103,7 +105,7 @@ func (a *Agent) Dial(ctx context.Context, m *Manager) error {
 	return wire.Connect(ctx, wire.Connection{
 		Client: mtls.ClientConfig(a.Store, nil, name), Address: m.Listen.String(), ServerName: name, Path: "/v1/connect",
 		Hello: api.Hello{Node: a.Info.ID, BootID: a.bootID, Version: "test"}, Handler: a.handler, Log: a.d.log,
-		OnUp: func() { a.edit(func() { a.Seen.Sessions++ }) },
+		OnUp: func() { a.edit(func() { a.seen.Sessions++ }) },
 	})
 }
 
@@ -114,7 +116,7 @@ func (a *Agent) Reboot() { a.bootID = rand.Text() }
 func (a *Agent) Look() (Seen, *api.NodeSpec) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	s := a.Seen
+	s := a.seen
 	s.Specs, s.Deltas, s.Errors = slices.Clone(s.Specs), slices.Clone(s.Deltas), slices.Clone(s.Errors)
 	return s, a.spec
 }
@@ -159,9 +161,10 @@ func (a *Agent) routes() http.Handler {
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream"}, manager, a.stream)
 	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec"}, manager, a.exec)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "log"}, manager, a.log)
+	a.blobRoutes(w, manager)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if _, err := a.guard.Check(r); err != nil {
-			a.edit(func() { a.Seen.Refused++ })
+			a.edit(func() { a.seen.Refused++ })
 		}
 		a.guard.Middleware(w.Handler()).ServeHTTP(rw, r)
 	})
@@ -182,7 +185,7 @@ func (a *Agent) putSpec(w http.ResponseWriter, r *http.Request, _ func(string) s
 			return r.Context().Err()
 		}
 	}
-	a.edit(func() { a.Seen.Specs, a.spec = append(a.Seen.Specs, s), &s })
+	a.edit(func() { a.seen.Specs, a.spec = append(a.seen.Specs, s), &s })
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -197,7 +200,7 @@ func (a *Agent) patchPeers(w http.ResponseWriter, r *http.Request, _ func(string
 		if ok = a.spec != nil && a.spec.Overlay.Version == d.From; !ok {
 			return
 		}
-		a.Seen.Deltas = append(a.Seen.Deltas, d)
+		a.seen.Deltas = append(a.seen.Deltas, d)
 		peers := map[api.NodeID]api.Peer{}
 		for _, p := range a.spec.Overlay.Peers {
 			peers[p.Node] = p
@@ -252,6 +255,10 @@ func (a *Agent) stream(w http.ResponseWriter, r *http.Request, _ func(string) st
 func (a *Agent) status() api.NodeStatus {
 	s := api.NodeStatus{Node: a.Info.ID, BootID: a.bootID, Version: "test", DataPlane: "none"}
 	if a.spec == nil {
+		return s
+	}
+	if s.Lacks = a.lacks(); len(s.Lacks) > 0 {
+		s.Error = "blobs have not come yet"
 		return s
 	}
 	s.Applied = a.spec.Revision

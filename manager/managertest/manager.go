@@ -32,7 +32,7 @@ type Manager struct {
 	stop   func()
 
 	mu       sync.Mutex
-	Known    Known // what its stream has said since it began last
+	known    Known // what its stream has said since it began last
 	epoch    api.Epoch
 	watching func()
 }
@@ -45,6 +45,7 @@ type Known struct {
 	Services  map[api.ServiceID]api.ServiceStatus
 	Nodes     map[api.NodeID]api.NodeHealth
 	Self      *api.NodeStatus
+	Lacks     []string // what was said last, if anything
 	Events    []api.Event
 	Snapshots int
 	Lines     int
@@ -75,7 +76,7 @@ func (d *Director) StartManager(node api.NodeID, application api.ApplicationID, 
 func (m *Manager) Start() {
 	m.d.t.Helper()
 	m.mu.Lock()
-	m.Known = Known{}
+	m.known = Known{}
 	m.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -156,7 +157,7 @@ func (m *Manager) Unwatch() {
 
 func (m *Manager) note(r api.ManagerReport) {
 	m.mu.Lock()
-	k := &m.Known
+	k := &m.known
 	if r.Snapshot {
 		*k = Known{
 			Events: k.Events, Snapshots: k.Snapshots + 1, Lines: k.Lines,
@@ -177,6 +178,9 @@ func (m *Manager) note(r api.ManagerReport) {
 	for _, n := range r.Nodes {
 		k.Nodes[n.Node] = n
 	}
+	if r.Lacks != nil {
+		k.Lacks = r.Lacks
+	}
 	if r.Self != nil {
 		k.Self = r.Self
 	}
@@ -191,7 +195,7 @@ func (m *Manager) note(r api.ManagerReport) {
 func (m *Manager) Look() Known {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k := m.Known
+	k := m.known
 	k.Services, k.Nodes, k.Plan, k.Events = maps.Clone(k.Services), maps.Clone(k.Nodes), maps.Clone(k.Plan), slices.Clone(k.Events)
 	return k
 }

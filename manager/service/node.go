@@ -14,6 +14,8 @@ type Node struct {
 	Connected bool            // its agent is connected to this manager now
 	Status    *api.NodeStatus // what the agent has said last; nil until it has reported
 	Applied   string          // Digest of the NodeSpec that the node is known to have applied; "" while unknown
+	Sent      string          // Digest of the NodeSpec that it was sent last; "" while unknown
+	Current   bool            // nothing that it was sent waits to be applied: Status tells what it does until it is sent more
 	Serving   bool            // it was seen to do its work, and has not been silent for long since
 }
 

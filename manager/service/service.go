@@ -46,6 +46,7 @@ type Plan struct {
 	Endpoints []api.Endpoint        // where the users of the service reach it now
 	State     api.State             // see StateOf
 	Reason    string                // why it is in this state, "" when all is well
+	Code      *api.CodeStatus       // of the hosting services
 }
 
 // Config is what one node is to be.

@@ -7,11 +7,13 @@ import (
 	"conpaas/client/api"
 	"conpaas/manager/service"
 	"conpaas/manager/services/helloworld"
+	"conpaas/manager/services/php"
 )
 
 // Halves gives the manager half of every service type of the catalogue.
 func Halves() map[api.ServiceType]service.Half {
 	return map[api.ServiceType]service.Half{
 		api.Helloworld: helloworld.Half{},
+		api.PHP:        php.Half{},
 	}
 }

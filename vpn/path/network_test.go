@@ -71,7 +71,7 @@ func (h *relayHost) start(t testing.TB) {
 
 // logger writes only where the tests are asked to tell more.
 func logger(t testing.TB, name string) *slog.Logger {
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if testing.Verbose() {
 		out = t.Output()
 	}

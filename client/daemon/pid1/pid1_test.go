@@ -274,18 +274,11 @@ func TestFirstProgramOfAMachine(t *testing.T) {
 
 func TestSubreaper(t *testing.T) {
 	dir := t.TempDir()
+	t.Cleanup(func() { endLeft(t, filepath.Join(dir, "role.json")) })
+	t.Cleanup(func() { endLeft(t, filepath.Join(dir, "test.json")) })
 	m := boot(t, dir, os.Args[0], false)
 	first := m.lines("daemons", 1)[0]
 	role := m.lines("roles", 1)[0]
-	t.Cleanup(func() {
-		if p, found, err := proc.Adopt(filepath.Join(dir, "role.json")); err != nil || !found {
-			t.Errorf("the role is gone: %v", err)
-		} else if err := p.KillSession(context.Background(), 0); err != nil {
-			t.Error(err)
-		} else {
-			p.Release()
-		}
-	})
 	if got := m.lines("orphans", 1); got[0] != strconv.Itoa(m.program.Process.Pid) {
 		t.Errorf("the parent of the orphan is %s, not %d", got[0], m.program.Process.Pid)
 	}
@@ -311,6 +304,21 @@ func TestSubreaper(t *testing.T) {
 	}
 	if state := again.state(role); state == 0 || state == 'Z' {
 		t.Errorf("the role is in state %q", state)
+	}
+}
+
+// endLeft ends a program that has outlived the first program of a test.
+func endLeft(t *testing.T, stateFile string) {
+	p, found, err := proc.Adopt(stateFile)
+	if err != nil {
+		t.Error(err)
+	}
+	if !found {
+		return
+	}
+	defer p.Release()
+	if err := p.KillSession(context.Background(), 0); err != nil {
+		t.Error(err)
 	}
 }
 

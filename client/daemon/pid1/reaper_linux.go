@@ -89,7 +89,7 @@ func endOthers(log *slog.Logger) {
 		grace  time.Duration
 	}{{unix.SIGTERM, othersGrace}, {unix.SIGKILL, othersGrace}} {
 		limit := time.Now().Add(step.grace)
-		unix.Kill(-1, step.signal)
+		_ = unix.Kill(-1, step.signal) // it goes wrong when there is none left, which is looked at next
 		for alone := false; !alone && time.Now().Before(limit); {
 			alone = errors.Is(unix.Kill(-1, 0), unix.ESRCH)
 			if !alone {

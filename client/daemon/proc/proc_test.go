@@ -246,6 +246,13 @@ func TestKillSessionEndsGrandchildren(t *testing.T) {
 	script := fmt.Sprintf(`trap 'exit 0' TERM; sh -c "%[1]s" & setsid sh -c "%[1]s" & while :; do sleep 0.01; done`, strings.ReplaceAll(deaf, "$", `\$`))
 	p := start(t, stateFile(t), shell(script))
 	children := pids(t, list, 2)
+	t.Cleanup(func() {
+		for _, pid := range children {
+			if t.Failed() && lives(pid) {
+				syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+	})
 	if err := p.KillSession(t.Context(), time.Minute); err != nil {
 		t.Fatal(err)
 	}
@@ -298,6 +305,10 @@ func TestReleaseLeavesItRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Release()
+	t.Cleanup(func() {
+		syscall.Kill(p.PID(), syscall.SIGKILL) // a child that nobody reaps any more keeps its id
+		syscall.Wait4(p.PID(), nil, 0, nil)
+	})
 	if !p.Alive() {
 		t.Error("it has ended")
 	}
@@ -306,7 +317,6 @@ func TestReleaseLeavesItRunning(t *testing.T) {
 		t.Fatalf("adopt: %v, %v", found, err)
 	}
 	end(t, again)
-	syscall.Wait4(p.PID(), nil, 0, nil) // the child of this process that nobody reaps any more
 }
 
 func TestStartFails(t *testing.T) {

@@ -37,5 +37,5 @@ func rotate(path string) {
 	if _, err := io.Copy(old, io.LimitReader(log, 2*logMax)); err != nil {
 		return
 	}
-	log.Truncate(0)
+	_ = log.Truncate(0)
 }

@@ -87,8 +87,8 @@ func (s state) members() ([]stat, error) {
 }
 
 // kill ends one process, unless its id has come to mean another.
-func (m stat) kill() error {
-	fd, err := unix.PidfdOpen(m.pid, 0)
+func (s stat) kill() error {
+	fd, err := unix.PidfdOpen(s.pid, 0)
 	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
 		return nil
 	}
@@ -96,8 +96,8 @@ func (m stat) kill() error {
 		return err
 	}
 	defer unix.Close(fd)
-	now, err := readStat(m.pid)
-	if err != nil || now.start != m.start {
+	now, err := readStat(s.pid)
+	if err != nil || now.start != s.start {
 		return nil
 	}
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {

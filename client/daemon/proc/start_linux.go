@@ -123,7 +123,7 @@ func (s Spec) launch(kept state) (*Process, error) {
 	kept.PID = started.Pid
 	p := &Process{state: kept, child: true, done: make(chan struct{})}
 	if err := errors.Join(started.Release(), p.hold(handle)); err != nil {
-		unix.Kill(p.state.PID, unix.SIGKILL) // it is not reaped yet, so that the id is its own
+		err = errors.Join(err, unix.Kill(p.state.PID, unix.SIGKILL)) // it is not reaped yet, so that the id is its own
 		p.reap()
 		return nil, err
 	}

@@ -71,6 +71,10 @@ func (c *Cloud) adopt(ctx context.Context, whole []record) error {
 			if r.Token != "" {
 				c.enter(r) // Terminate can try again
 			}
+			continue
+		}
+		if err := c.pool.Release(r.Token); err != nil {
+			return err
 		}
 	}
 	for _, r := range whole {

@@ -1,7 +1,6 @@
 package local_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +27,7 @@ func TestHostRestart(t *testing.T) {
 			t.Parallel()
 			c := configuration(t, map[string]string{"RUNTIME": kind})
 			l := start(t, c)
-			id, err := l.Launch(t.Context(), cloud.Spec{Token: "n1-1", Publish: []uint16{80}, UserData: program(`echo boot >> $CONPAAS_ROOT/var/lib/boots; echo boots: $(wc -l < $CONPAAS_ROOT/var/lib/boots)`)})
+			id, err := l.Launch(t.Context(), cloud.Spec{Token: "n1-1", Publish: []uint16{80}, UserData: userData(`echo boot >> $CONPAAS_ROOT/var/lib/boots; echo boots: $(wc -l < $CONPAAS_ROOT/var/lib/boots)`)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,25 +107,23 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
-// TestKilledInCreate kills the director while runc is making a container: runc's own processes are ended, too.
-func TestKilledInCreate(t *testing.T) {
-	t.Parallel()
-	c := configuration(t, nil)
+// killedInCreate starts a director and kills it while runc is making a container. It gives runc's commands, which live on.
+func killedInCreate(t *testing.T, c cloud.Config) []task.Task {
+	t.Helper()
 	// A runc that stops in the middle of create, after it was given everything.
 	dir := t.TempDir()
 	reached := filepath.Join(dir, "reached")
 	script := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *' create '*) echo > %s; exec /bin/sh -c 'read forever < %s; exit 1' \"$0\" \"$@\";; esac\nexec /usr/sbin/runc \"$@\"\n", reached, filepath.Join(dir, "pipe"))
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "runc"), []byte(script), 0o755), unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "script"), []byte(script), 0o755), unix.Mkfifo(filepath.Join(dir, "pipe"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	copyProgram(t, filepath.Join(dir, "script"), filepath.Join(dir, "runc"))
 	text, err := json.Marshal(job{Dir: c.Dir, Options: c.Options, Work: "life", Places: filepath.Join(dir, "places")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	director := exec.Command(os.Args[0])
 	director.Env = append(os.Environ(), crashJob+"="+string(text), "PATH="+dir+":"+os.Getenv("PATH"))
-	var said bytes.Buffer
-	director.Stdout, director.Stderr = &said, &said
 	if err := director.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -142,18 +139,38 @@ func TestKilledInCreate(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = director.Wait() // killed
-	l := start(t, c)
-	for _, command := range commands {
-		if command.Alive() {
-			t.Errorf("the command %d of the killed director lives", command.PID)
+	return commands
+}
+
+// TestKilledInCreate: runc's commands that outlive a killed director are ended by the next one, and by cleaning.
+func TestKilledInCreate(t *testing.T) {
+	t.Parallel()
+	c := configuration(t, nil)
+	ended := func(commands []task.Task) {
+		t.Helper()
+		for _, command := range commands {
+			if command.Alive() {
+				t.Errorf("the command %d of the killed director lives", command.PID)
+			}
 		}
 	}
+	commands := killedInCreate(t, c)
+	l := start(t, c)
+	ended(commands)
 	if list, err := l.List(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("the list is %+v, %v", list, err)
 	}
 	if m := launch(t, l, "crash-1"); m.State != cloud.StateRunning {
 		t.Errorf("the token gives %+v", m)
 	}
+	if _, err := l.Clean(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	commands = killedInCreate(t, c)
+	if _, err := open(t, c).Clean(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ended(commands)
 }
 
 // TestTwoDirectors: the second one on a directory is refused, and may have it after the first.
@@ -168,7 +185,7 @@ func TestTwoDirectors(t *testing.T) {
 	if err := errors.Join(first.Start(t.Context()), first.Close(), first.Close()); err != nil {
 		t.Errorf("start twice and close twice: %v", err)
 	}
-	if _, err := first.Launch(t.Context(), cloud.Spec{Token: "n1-1", UserData: program()}); cloud.KindOf(err) != cloud.KindPermanent {
+	if _, err := first.Launch(t.Context(), cloud.Spec{Token: "n1-1", UserData: userData()}); cloud.KindOf(err) != cloud.KindPermanent {
 		t.Errorf("launch after close: %v", err)
 	}
 	if err := errors.Join(second.Start(t.Context()), second.Close()); err != nil {
@@ -209,8 +226,8 @@ func TestReap(t *testing.T) {
 	c := configuration(t, map[string]string{"RUNTIME": local.RuntimeProcess})
 	l := start(t, c)
 	m := launch(t, l, "n1-1", `sh -c 'sleep 0 & echo orphan $!; exec sleep 3600' &`, "echo parent $!")
-	text := printed(t, l, m.ID, "parent")
-	text = printed(t, l, m.ID, "orphan")
+	printed(t, l, m.ID, "parent")
+	text := printed(t, l, m.ID, "orphan")
 	var orphan, parent int
 	for line := range strings.Lines(text) {
 		_, _ = fmt.Sscanf(line, "orphan %d", &orphan)

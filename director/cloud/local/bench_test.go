@@ -18,7 +18,7 @@ func BenchmarkMachine(b *testing.B) {
 			var launched time.Duration
 			for b.Loop() {
 				begun := time.Now()
-				id, err := l.Launch(b.Context(), cloud.Spec{Token: fmt.Sprintf("n%d-1", len(ids)), UserData: program()})
+				id, err := l.Launch(b.Context(), cloud.Spec{Token: fmt.Sprintf("n%d-1", len(ids)), UserData: userData()})
 				if err != nil {
 					b.Fatal(err)
 				}

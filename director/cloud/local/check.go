@@ -115,7 +115,7 @@ func (k *containers) check(ctx context.Context) []api.Check {
 			if info, err := os.Stat(where); err != nil || !info.IsDir() {
 				where = dir // images are unpacked there
 			}
-			return rootfs.Mappable(where, k.cloud.set.ids)
+			return rootfs.Mappable(ctx, where, k.cloud.set.ids)
 		}, "work for the image's file system"),
 		verdict("TUN device", func() error { return checkTUN(dir) }, "machines can open it"),
 		verdict("ROOTFS", k.checkRootfs, "there is an image of machines"),

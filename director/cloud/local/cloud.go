@@ -56,6 +56,8 @@ type kind interface {
 	unpublish(id cloud.MachineID) error
 	// check looks for what the host lacks.
 	check(ctx context.Context) []api.Check
+	// prepare does beforehand what would make the first launch slow.
+	prepare(ctx context.Context)
 }
 
 // Cloud is one local cloud.
@@ -121,7 +123,7 @@ func (c *Cloud) MachineListen(token string) string {
 	if c.OverlayActive() || pool == nil || checkToken(token) != nil {
 		return ""
 	}
-	a, err := pool.Take(token)
+	a, err := pool.Reserve(token)
 	if err != nil {
 		return "" // Launch asks again and tells why
 	}

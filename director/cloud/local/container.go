@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"conpaas/client/daemon"
 	"conpaas/director/cloud"
 	"conpaas/director/cloud/local/address"
 	"conpaas/director/cloud/local/bridge"
@@ -131,7 +132,16 @@ func (k *containers) image(ctx context.Context, r record) (record, error) {
 		image = now
 	}
 	r.Image = image.Digest
-	return r, image.Share(filepath.Join(k.cloud.at.lower(), shared(r)), rootfs.Range{First: r.FirstID, Size: k.cloud.set.ids.Size})
+	return r, image.Share(ctx, filepath.Join(k.cloud.at.lower(), shared(r)), rootfs.Range{First: r.FirstID, Size: k.cloud.set.ids.Size})
+}
+
+// prepare unpacks the configured image. When it cannot, Launch tries again and says why.
+func (k *containers) prepare(ctx context.Context) {
+	k.preparing.Lock()
+	defer k.preparing.Unlock()
+	if _, err := k.images.Image(ctx, k.cloud.set.rootfs); err != nil && ctx.Err() == nil {
+		k.cloud.config.Log.Warn("the image of machines cannot be used", daemon.KeyError, err)
+	}
 }
 
 // build makes the root file system, the container with its first process waiting, and its network.

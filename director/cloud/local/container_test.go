@@ -81,7 +81,7 @@ func TestAsAsked(t *testing.T) {
 	t.Parallel()
 	c := configuration(t, map[string]string{"PROCESSES": "50"})
 	l := start(t, c)
-	id, err := l.Launch(t.Context(), cloud.Spec{Token: "n1-1", UserData: program(), MemoryMiB: 64, CPUs: 1})
+	id, err := l.Launch(t.Context(), cloud.Spec{Token: "n1-1", UserData: userData(), MemoryMiB: 64, CPUs: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestDeath(t *testing.T) {
 			if err != nil || len(list) != 2 || list[0].State != cloud.StateStopped || list[1].State != cloud.StateStopped {
 				t.Errorf("after a restart the list is %+v, %v", list, err)
 			}
-			if id, err := l.Launch(t.Context(), cloud.Spec{Token: "ended-1", UserData: program()}); err != nil || id != ended {
+			if id, err := l.Launch(t.Context(), cloud.Spec{Token: "ended-1", UserData: userData()}); err != nil || id != ended {
 				t.Errorf("the token of a stopped machine gives %s, %v", id, err)
 			}
 			for _, m := range list {

@@ -97,7 +97,7 @@ func (j job) run(ctx context.Context) error {
 	if err := l.Start(ctx); err != nil {
 		return err
 	}
-	spec := cloud.Spec{Token: "crash-1", Name: "crash", UserData: program(), Publish: []uint16{80}}
+	spec := cloud.Spec{Token: "crash-1", Name: "crash", UserData: userData(), Publish: []uint16{80}}
 	id, err := l.Launch(ctx, spec)
 	if err != nil || j.Work == "life" {
 		return errors.Join(err, l.Terminate(ctx, id), l.Close())

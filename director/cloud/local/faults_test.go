@@ -29,7 +29,7 @@ func tokens(list []cloud.Machine) string {
 func TestFaultKinds(t *testing.T) {
 	t.Parallel()
 	l := troubled(t, "launch:1:capacity,describe:1:auth,list:1:throttled,terminate:1:transient,console:1:quota,publish:1:permanent")
-	spec := cloud.Spec{Token: "n1-1", UserData: program()}
+	spec := cloud.Spec{Token: "n1-1", UserData: userData()}
 	_, err := l.Launch(t.Context(), spec)
 	if cloud.KindOf(err) != cloud.KindCapacity || !strings.Contains(err.Error(), "launch:1:capacity") {
 		t.Errorf("launch: %v", err)
@@ -65,7 +65,7 @@ func TestFaultKinds(t *testing.T) {
 func TestFaultAfterSuccess(t *testing.T) {
 	t.Parallel()
 	l := troubled(t, "launch:1:timeout-after-success,terminate:1:timeout-after-success")
-	spec := cloud.Spec{Token: "n1-1", UserData: program()}
+	spec := cloud.Spec{Token: "n1-1", UserData: userData()}
 	id, err := l.Launch(t.Context(), spec)
 	if id != "" || cloud.KindOf(err) != cloud.KindTransient {
 		t.Errorf("launch: %q, %v", id, err)
@@ -118,7 +118,7 @@ func TestFaultDelay(t *testing.T) {
 	l := troubled(t, "launch:*:delay=1h")
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
-	if _, err := l.Launch(ctx, cloud.Spec{Token: "n1-1", UserData: program()}); cloud.KindOf(err) != cloud.KindTransient {
+	if _, err := l.Launch(ctx, cloud.Spec{Token: "n1-1", UserData: userData()}); cloud.KindOf(err) != cloud.KindTransient {
 		t.Errorf("the cancelled launch: %v", err)
 	}
 	if list, err := l.List(t.Context()); err != nil || len(list) != 0 {

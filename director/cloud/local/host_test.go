@@ -98,7 +98,7 @@ func TestImageWrong(t *testing.T) {
 	for _, source := range []string{text, broken} {
 		c := configuration(t, map[string]string{"ROOTFS": source})
 		l := start(t, c)
-		id, err := l.Launch(t.Context(), cloud.Spec{Token: "n1-1", UserData: program()})
+		id, err := l.Launch(t.Context(), cloud.Spec{Token: "n1-1", UserData: userData()})
 		if source == broken && err == nil { // the shell is missing when it is run
 			stopped(t, l, id)
 			err = l.Terminate(t.Context(), id)
@@ -134,7 +134,7 @@ func TestCheckMissing(t *testing.T) {
 	if len(said) != 2 || !strings.Contains(said["runc"], "apt-get install runc") || !strings.Contains(said["ROOTFS"], "cpsimage") {
 		t.Errorf("check says %v", said)
 	}
-	spec := cloud.Spec{Token: "n1-1", UserData: program()}
+	spec := cloud.Spec{Token: "n1-1", UserData: userData()}
 	_, err := l.Launch(t.Context(), spec)
 	if cloud.KindOf(err) != cloud.KindPermanent || !strings.Contains(err.Error(), "apt-get install runc") || !strings.Contains(err.Error(), "cpsimage") {
 		t.Errorf("launch: %v", err)
@@ -155,14 +155,8 @@ func TestNotRoot(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
 	exe := filepath.Join(dir, "director")
-	if err := os.WriteFile(exe, program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	copyProgram(t, os.Args[0], exe)
 	c := exec.Command(exe)
 	c.Env = append(os.Environ(), crashJob+`={"Work":"user","Dir":"`+filepath.Join(dir, "cloud")+`"}`)
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}

@@ -118,6 +118,8 @@ func (c *Cloud) make(ctx context.Context, m *machine, spec cloud.Spec) error {
 	defer cancel()
 	if err := c.vanish(cleaning, m); err != nil {
 		m.err = errors.Join(m.err, fmt.Errorf("remove what was made: %w", err))
+	} else if err := c.pool.Return(m.token); err != nil { // the next try has the same address
+		m.err = errors.Join(m.err, err)
 	}
 	return m.err
 }

@@ -41,6 +41,7 @@ func (l layout) machine(id cloud.MachineID) string { return filepath.Join(l.mach
 func (l layout) record(id cloud.MachineID) string {
 	return filepath.Join(l.machine(id), "machine.json")
 }
+
 func (l layout) life(id cloud.MachineID) string    { return filepath.Join(l.machine(id), "life.json") }
 func (l layout) ending(id cloud.MachineID) string  { return filepath.Join(l.machine(id), "ending") }
 func (l layout) console(id cloud.MachineID) string { return filepath.Join(l.machine(id), "console") }

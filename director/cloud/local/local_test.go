@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -35,24 +36,30 @@ func TestMain(m *testing.M) {
 func rootDir(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "rootfs")
-	program, err := os.ReadFile("/bin/busybox")
-	if err != nil {
-		t.Fatalf("%v; apt-get install busybox-static", err)
-	}
 	for _, d := range []string{"bin", "etc", "dev", "proc", "sys", "run", "tmp", "var/lib", "root"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bin/busybox"), program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	copyProgram(t, "/bin/busybox", filepath.Join(dir, "bin/busybox"))
 	for _, name := range []string{"sh", "sleep", "cat", "echo", "id", "unshare", "mount", "hostname", "ls", "httpd", "nc", "ip", "wc", "true", "kill", "stat", "grep", "arping", "ping", "wget", "mkdir", "seq", "tunctl"} {
 		if err := os.Symlink("busybox", filepath.Join(dir, "bin", name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return dir
+}
+
+// copyProgram copies a program. Another process does it: while this one has a program open for writing, a process that it
+// starts at that moment has it, too, and then it cannot be run.
+func copyProgram(t testing.TB, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("/bin/cp", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s (busybox comes by apt-get install busybox-static)", err, out)
+	}
+	if err := os.Chmod(to, 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // locked is a writer for many goroutines.
@@ -138,15 +145,15 @@ func again(t testing.TB, c cloud.Config, l *local.Cloud) *local.Cloud {
 	return start(t, c)
 }
 
-// program is user-data that greets and then waits.
-func program(lines ...string) []byte {
+// userData greets and then waits.
+func userData(lines ...string) []byte {
 	return []byte("#!/bin/sh\n" + strings.Join(append([]string{"echo " + cloudtest.Greeting}, lines...), "\n") + "\ntrap 'exit 0' TERM\nwhile :; do sleep 3600 & wait; done\n")
 }
 
 // launch launches a machine that runs lines.
 func launch(t testing.TB, l *local.Cloud, token string, lines ...string) cloud.Machine {
 	t.Helper()
-	id, err := l.Launch(t.Context(), cloud.Spec{Token: token, Name: token, UserData: program(lines...)})
+	id, err := l.Launch(t.Context(), cloud.Spec{Token: token, Name: token, UserData: userData(lines...)})
 	if err != nil {
 		t.Fatal(err)
 	}

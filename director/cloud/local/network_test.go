@@ -65,7 +65,7 @@ func TestPublish(t *testing.T) {
 	t.Parallel()
 	c := configuration(t, nil)
 	l := start(t, c)
-	id, err := l.Launch(t.Context(), cloud.Spec{Token: "web-1", Name: "web", UserData: program(serve), Publish: []uint16{80}})
+	id, err := l.Launch(t.Context(), cloud.Spec{Token: "web-1", Name: "web", UserData: userData(serve), Publish: []uint16{80}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestNetworkLost(t *testing.T) {
 	if err := mount.Unmount(filepath.Join(c.Dir, "netns")); err != nil {
 		t.Fatal(err)
 	}
-	l = start(t, c)
+	start(t, c)
 	until(t, "the machine is reached again", func() bool { // the old interface is taken down after its bridge
 		page, err := get(t, at[80])
 		return err == nil && page == "hello from web-1"
@@ -184,7 +184,7 @@ func TestApart(t *testing.T) {
 	var pages []string
 	for _, name := range []string{"first", "second"} {
 		l := start(t, configuration(t, nil))
-		id, err := l.Launch(t.Context(), cloud.Spec{Token: "web-1", Name: name, UserData: program(serve), Publish: []uint16{80}})
+		id, err := l.Launch(t.Context(), cloud.Spec{Token: "web-1", Name: name, UserData: userData(serve), Publish: []uint16{80}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,6 +28,8 @@ func (k *processes) up(context.Context, []record) error { return nil }
 
 func (k *processes) down() error { return nil }
 
+func (k *processes) prepare(context.Context) {}
+
 // root is what the machine takes for its root directory, CONPAAS_ROOT.
 func (k *processes) root(id cloud.MachineID) string {
 	return filepath.Join(k.cloud.at.machine(id), "root")
@@ -71,7 +73,7 @@ func (k *processes) begun(id cloud.MachineID) (task.Task, bool) {
 }
 
 // start starts the program unless it runs.
-func (k *processes) start(_ context.Context, r record) (task.Task, error) {
+func (k *processes) start(ctx context.Context, r record) (task.Task, error) {
 	if t, ok := k.begun(r.ID); ok {
 		return t, nil
 	}
@@ -90,7 +92,8 @@ func (k *processes) start(_ context.Context, r record) (task.Task, error) {
 	}
 	defer told.Close()
 	root := k.root(r.ID)
-	c := exec.Command("/bin/sh", "-c", boot, "sh", group, k.pidFile(r.ID), filepath.Join(root, userData))
+	c := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", boot, // it outlives the call
+		"sh", group, k.pidFile(r.ID), filepath.Join(root, userData))
 	c.Dir, c.Stdout, c.Stderr, c.ExtraFiles = root, console, console, []*os.File{tell}
 	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + root, "CONPAAS_ROOT=" + root, "CONPAAS_LISTEN=" + r.Address.String()}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

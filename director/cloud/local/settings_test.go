@@ -1,7 +1,6 @@
 package local_test
 
 import (
-	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -27,13 +26,31 @@ func TestSettings(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "cloud")
 	for _, c := range []struct{ option, value, says string }{
-		{"RUNTIME", "vm", "RUNTIME"}, {"RUNTIM", "container", "RUNTIME"}, {"ROOTFS", "relative.tar", "relative.tar"}, {"ROOTFS", "/a:b", "/a:b"},
-		{"SUBNET", "10.210.0.0", "SUBNET"}, {"SUBNET", "10.210.0.1/16", "SUBNET"}, {"SUBNET", "fd00::/64", "SUBNET"}, {"SUBNET", "10.0.0.0/30", "SUBNET"},
-		{"SUBNET", "172.17.0.0/16", "overlay"}, {"SUBNET", "172.0.0.0/8", "overlay"}, {"SUBNET", "172.31.255.0/24", "overlay"}, {"SUBNET", "127.1.0.0/16", "SUBNET"},
-		{"DIRECTOR_PORT", "0", "DIRECTOR_PORT"}, {"DIRECTOR_PORT", "65536", "DIRECTOR_PORT"}, {"DIRECTOR_PORT", "x", "DIRECTOR_PORT"},
-		{"UNDERLAY_PORTS", "51820", "UNDERLAY_PORTS"}, {"UNDERLAY_PORTS", "3-2", "UNDERLAY_PORTS"}, {"UNDERLAY_PORTS", "0-2", "UNDERLAY_PORTS"},
-		{"PUBLISH_PORTS", "1-70000", "PUBLISH_PORTS"}, {"MEMORY_MIB", "1", "MEMORY_MIB"}, {"CPUS", "-1", "CPUS"}, {"PROCESSES", "1", "PROCESSES"},
-		{"FIRST_ID", "0", "FIRST_ID"}, {"FIRST_ID", "2147483647", "FIRST_ID"}, {"FAULTS", "lunch:1:quota", "lunch"},
+		{"RUNTIME", "vm", "RUNTIME"},
+		{"RUNTIM", "container", "RUNTIME"},
+		{"ROOTFS", "relative.tar", "relative.tar"},
+		{"ROOTFS", "/a:b", "/a:b"},
+		{"SUBNET", "10.210.0.0", "SUBNET"},
+		{"SUBNET", "10.210.0.1/16", "SUBNET"},
+		{"SUBNET", "fd00::/64", "SUBNET"},
+		{"SUBNET", "10.0.0.0/30", "SUBNET"},
+		{"SUBNET", "172.17.0.0/16", "overlay"},
+		{"SUBNET", "172.0.0.0/8", "overlay"},
+		{"SUBNET", "172.31.255.0/24", "overlay"},
+		{"SUBNET", "127.1.0.0/16", "SUBNET"},
+		{"DIRECTOR_PORT", "0", "DIRECTOR_PORT"},
+		{"DIRECTOR_PORT", "65536", "DIRECTOR_PORT"},
+		{"DIRECTOR_PORT", "x", "DIRECTOR_PORT"},
+		{"UNDERLAY_PORTS", "51820", "UNDERLAY_PORTS"},
+		{"UNDERLAY_PORTS", "3-2", "UNDERLAY_PORTS"},
+		{"UNDERLAY_PORTS", "0-2", "UNDERLAY_PORTS"},
+		{"PUBLISH_PORTS", "1-70000", "PUBLISH_PORTS"},
+		{"MEMORY_MIB", "1", "MEMORY_MIB"},
+		{"CPUS", "-1", "CPUS"},
+		{"PROCESSES", "1", "PROCESSES"},
+		{"FIRST_ID", "0", "FIRST_ID"},
+		{"FIRST_ID", "2147483647", "FIRST_ID"},
+		{"FAULTS", "lunch:1:quota", "lunch"},
 	} {
 		_, err := driver.Open(t.Context(), cloud.Config{Name: "default", Dir: dir, Options: map[string]string{c.option: c.value}})
 		if cloud.KindOf(err) != cloud.KindPermanent || !strings.Contains(err.Error(), c.says) {
@@ -102,7 +119,7 @@ func hex(c byte) byte {
 func TestSpecs(t *testing.T) {
 	t.Parallel()
 	l := start(t, configuration(t, map[string]string{"RUNTIME": local.RuntimeProcess}))
-	good := cloud.Spec{Token: "n1-1", UserData: program()}
+	good := cloud.Spec{Token: "n1-1", UserData: userData()}
 	for name, change := range map[string]func(*cloud.Spec){
 		"token with a path": func(s *cloud.Spec) { s.Token = "../x" }, "long token": func(s *cloud.Spec) { s.Token = strings.Repeat("x", 129) },
 		"no user-data": func(s *cloud.Spec) { s.UserData = nil }, "no script": func(s *cloud.Spec) { s.UserData = []byte("\x7fELF") },
@@ -116,7 +133,7 @@ func TestSpecs(t *testing.T) {
 			t.Errorf("%s: %s, %v", name, id, err)
 		}
 	}
-	for _, spec := range []cloud.Spec{{Token: "n1-1", UserData: program(), Size: "small"}, {Token: "n1-1", UserData: program(), Image: "debian"}} {
+	for _, spec := range []cloud.Spec{{Token: "n1-1", UserData: userData(), Size: "small"}, {Token: "n1-1", UserData: userData(), Image: "debian"}} {
 		if id, err := l.Launch(t.Context(), spec); cloud.KindOf(err) != cloud.KindNotFound {
 			t.Errorf("%+v: %s, %v", spec, id, err)
 		}
@@ -133,11 +150,10 @@ func TestSpecs(t *testing.T) {
 // TestProcessDefault: the options alone decide; a container cloud without an image does not become something else.
 func TestProcessDefault(t *testing.T) {
 	t.Parallel()
-	c := configuration(t, map[string]string{"RUNTIME": local.RuntimeProcess})
-	c.Options = maps.Clone(c.Options)
-	delete(c.Options, "RUNTIME")
+	c := configuration(t, nil)
+	c.Options = map[string]string{"ROOTFS": "/missing/rootfs.tar"}
 	l := start(t, c)
-	id, err := l.Launch(t.Context(), cloud.Spec{Token: "n1-1", UserData: program()})
+	id, err := l.Launch(t.Context(), cloud.Spec{Token: "n1-1", UserData: userData()})
 	if cloud.KindOf(err) != cloud.KindPermanent || !strings.Contains(err.Error(), "ROOTFS") {
 		t.Errorf("launched %s, %v", id, err)
 	}

@@ -71,7 +71,6 @@ func (c *Cloud) start(ctx context.Context) error {
 	c.mu.Lock()
 	c.end = end
 	c.atEnd = func(f func()) func() bool { return context.AfterFunc(life, f) }
-	c.running = true
 	c.mu.Unlock()
 	if err := c.adopt(ctx, records); err != nil {
 		return err
@@ -83,7 +82,11 @@ func (c *Cloud) start(ctx context.Context) error {
 		}
 	}
 	c.work.Go(func() { c.keepHouse(life) })
+	c.work.Go(func() { c.kind.prepare(life) })
 	c.look(ctx)
+	c.mu.Lock()
+	c.running = true
+	c.mu.Unlock()
 	return nil
 }
 

@@ -36,7 +36,7 @@ func (c *Cloud) terminate(ctx context.Context, id cloud.MachineID) error {
 	if existed {
 		c.remember(before)
 	}
-	return nil
+	return c.pool.Release(m.token)
 }
 
 // vanish removes a machine from the host and from memory. The caller is busy with it.
@@ -94,10 +94,7 @@ func (c *Cloud) erase(ctx context.Context, r record) error {
 		return fmt.Errorf("remove the machine's directory: %w", err)
 	}
 	c.place("erase:deleted")
-	if r.Token == "" {
-		return nil
-	}
-	return c.pool.Release(r.Token)
+	return nil
 }
 
 // ghost is a machine that was terminated, for the schedule's sake.

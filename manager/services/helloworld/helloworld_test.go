@@ -93,7 +93,7 @@ func TestPage(t *testing.T) {
 		}
 		want := api.HelloworldConfig{
 			Greeting: in.Spec.Settings["greeting"], Node: id, Outside: 8080, Drain: drain,
-			Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 16, 0, byte(id[1] - '0')}), 8080),
+			Listen: netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 16, 0, id[1] - '0'}), 8080),
 		}
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 			t.Errorf("%s: %s", id, diff)

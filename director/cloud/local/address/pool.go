@@ -17,7 +17,7 @@ import (
 const Rest = time.Minute
 
 // Keep is how long an address that was reserved waits for its machine.
-const Keep = 24 * time.Hour
+const Keep = time.Hour
 
 // ErrFull says that every address is taken or was freed less than Rest ago.
 var ErrFull = errors.New("no address is free")
@@ -40,7 +40,8 @@ type state struct {
 
 type holding struct {
 	Address netip.Addr `json:"address"`
-	Since   time.Time  `json:"since"`
+	Since   time.Time  `json:"since"`   // reserved
+	Machine bool       `json:"machine"` // there is one, so it is held until it is released
 }
 
 // Gateway is the first address of a network, which belongs to nobody in the pool.
@@ -71,7 +72,7 @@ func Open(path string, p netip.Prefix, now func() time.Time) (*Pool, error) {
 	}
 	if old := pool.state.Prefix; old != p {
 		if len(pool.state.Held) > 0 {
-			return nil, fmt.Errorf("the network was %s and %d machines are in it; set it back, or terminate them first", old, len(pool.state.Held))
+			return nil, fmt.Errorf("the network was %s and %d addresses of it are held; set it back, or terminate the machines first", old, len(pool.state.Held))
 		}
 		pool.state = state{Prefix: p}
 	}
@@ -84,32 +85,61 @@ func Open(path string, p netip.Prefix, now func() time.Time) (*Pool, error) {
 	return pool, nil
 }
 
-// Take gives the address of a token, the same one at every call until it is released.
-func (p *Pool) Take(token string) (netip.Addr, error) {
+// Reserve gives the address of a token, the same one at every call, and holds it for some time.
+func (p *Pool) Reserve(token string) (netip.Addr, error) { return p.take(token, false) }
+
+// Take gives the address of a token and holds it until it is released.
+func (p *Pool) Take(token string) (netip.Addr, error) { return p.take(token, true) }
+
+func (p *Pool) take(token string, machine bool) (netip.Addr, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if h, ok := p.state.Held[token]; ok {
-		return h.Address, nil
+	before, held := p.state.Held[token]
+	if held && (before.Machine || !machine) {
+		return before.Address, nil
 	}
-	a, ok := p.free()
-	if !ok {
-		return netip.Addr{}, ErrFull
+	next := holding{Address: before.Address, Since: p.now().UTC(), Machine: machine}
+	last := p.state.Last
+	if !held {
+		var ok bool
+		if next.Address, ok = p.free(); !ok {
+			return netip.Addr{}, ErrFull
+		}
+		p.state.Last = next.Address
 	}
-	before := p.state.Last
-	p.state.Held[token], p.state.Last = holding{Address: a, Since: p.now().UTC()}, a
-	if err := p.save(); err != nil {
+	p.state.Held[token] = next
+	err := p.save()
+	if err == nil {
+		return next.Address, nil
+	}
+	p.state.Held[token], p.state.Last = before, last
+	if !held {
 		delete(p.state.Held, token)
-		p.state.Last = before
-		return netip.Addr{}, err
 	}
-	return a, nil
+	return netip.Addr{}, err
+}
+
+// Return makes an address that was taken for a machine a reserved one again, for the next try.
+func (p *Pool) Return(token string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h, ok := p.state.Held[token]
+	if !ok {
+		return nil
+	}
+	p.state.Held[token] = holding{Address: h.Address, Since: p.now().UTC()}
+	return p.save()
 }
 
 // free finds the next address after the last one given, around the end of the network.
 func (p *Pool) free() (netip.Addr, bool) {
 	taken := map[netip.Addr]bool{}
-	for _, h := range p.state.Held {
-		taken[h.Address] = true
+	for token, h := range p.state.Held {
+		if !h.Machine && p.now().Sub(h.Since) >= Keep {
+			delete(p.state.Held, token)
+		} else {
+			taken[h.Address] = true
+		}
 	}
 	for a, since := range p.state.Freed {
 		if p.now().Sub(since) >= Rest {
@@ -144,20 +174,17 @@ func (p *Pool) Release(token string) error {
 	return p.save()
 }
 
-// Settle makes the pool agree with the machines that there are, given as token and address: theirs are held, and
-// of the rest only what was reserved less than Keep ago.
+// Settle makes the pool agree with the machines that there are, given as token and address: they hold theirs, and all
+// other addresses are at most reserved.
 func (p *Pool) Settle(machines map[string]netip.Addr) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for token, h := range p.state.Held {
-		if _, exists := machines[token]; !exists && p.now().Sub(h.Since) >= Keep {
-			delete(p.state.Held, token)
-		}
+		h.Machine = false
+		p.state.Held[token] = h
 	}
 	for token, a := range machines {
-		if h := p.state.Held[token]; h.Address != a {
-			p.state.Held[token] = holding{Address: a, Since: p.now().UTC()}
-		}
+		p.state.Held[token] = holding{Address: a, Since: p.now().UTC(), Machine: true}
 	}
 	return p.save()
 }

@@ -90,32 +90,73 @@ func TestPool(t *testing.T) {
 	})
 }
 
-// TestSettle: machines keep their addresses whatever the file says; reservations wait for a day.
-func TestSettle(t *testing.T) {
+// TestReserve: a reservation keeps its address for the machine, also over a failed try, and ends when nobody comes.
+func TestReserve(t *testing.T) {
 	path, now := filepath.Join(t.TempDir(), "addresses"), time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	prefix := netip.MustParsePrefix("10.210.0.0/29")
-	p, err := address.Open(path, prefix, func() time.Time { return now })
+	p, err := address.Open(path, netip.MustParsePrefix("10.210.0.0/29"), func() time.Time { return now })
 	if err != nil {
 		t.Fatal(err)
 	}
-	reserved, err := p.Take("reserved")
-	if err != nil {
+	get := func(f func(string) (netip.Addr, error), token string) netip.Addr {
+		t.Helper()
+		a, err := f(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	first := get(p.Reserve, "n1-1")
+	get(p.Reserve, "left-1")
+	now = now.Add(address.Keep - time.Second)
+	if again := get(p.Take, "n1-1"); again != first {
+		t.Errorf("reserved was %s, taken is %s", first, again)
+	}
+	now = now.Add(address.Keep)
+	if err := p.Return("n1-1"); err != nil {
 		t.Fatal(err)
 	}
 	now = now.Add(address.Keep - time.Second)
+	if again := get(p.Reserve, "n1-1"); again != first {
+		t.Errorf("reserved was %s, after a failed try it is %s", first, again)
+	}
+	// Of the five addresses one is reserved; the one that nobody came for is free.
+	for i := range 4 {
+		get(p.Take, fmt.Sprint("other-", i))
+	}
+	if a, err := p.Reserve("more-1"); !errors.Is(err, address.ErrFull) {
+		t.Errorf("more is %s, %v", a, err)
+	}
+	now = now.Add(time.Second)
+	get(p.Take, "more-1")
+	if a, err := p.Take("n1-1"); !errors.Is(err, address.ErrFull) {
+		t.Errorf("the late machine has %s, %v", a, err)
+	}
+	if err := errors.Join(p.Return("nobody"), p.Release("nobody")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSettle: machines keep their addresses whatever the file says; what has no machine is only reserved.
+func TestSettle(t *testing.T) {
+	path, now := filepath.Join(t.TempDir(), "addresses"), time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	p, err := address.Open(path, netip.MustParsePrefix("10.210.0.0/29"), func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost, err := p.Take("lost")
+	if err != nil {
+		t.Fatal(err)
+	}
 	machine := netip.MustParseAddr("10.210.0.6")
 	if err := p.Settle(map[string]netip.Addr{"machine": machine}); err != nil {
 		t.Fatal(err)
 	}
-	for token, want := range map[string]netip.Addr{"machine": machine, "reserved": reserved} {
-		if got, err := p.Take(token); err != nil || got != want {
+	for token, want := range map[string]netip.Addr{"machine": machine, "lost": lost} {
+		if got, err := p.Reserve(token); err != nil || got != want {
 			t.Errorf("%s has %s, %v; want %s", token, got, err, want)
 		}
 	}
-	now = now.Add(time.Minute)
-	if err := p.Settle(map[string]netip.Addr{"machine": machine}); err != nil {
-		t.Fatal(err)
-	}
+	now = now.Add(address.Keep)
 	for _, token := range []string{"a", "b", "c", "d"} {
 		if _, err := p.Take(token); err != nil {
 			t.Errorf("%s: %v", token, err)

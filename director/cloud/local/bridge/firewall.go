@@ -37,7 +37,7 @@ func open() (*rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describe the set of ports: %w", err)
 	}
-	return &rules{conn: conn, table: table, ports: &nftables.Set{Table: table, Name: "ports", KeyType: key, Concatenation: true}}, nil
+	return &rules{conn: conn, table: table, ports: &nftables.Set{Table: table, ID: 1, Name: "ports", KeyType: key, Concatenation: true}}, nil
 }
 
 // firewall replaces all rules in one transaction, so that there is no moment without them.

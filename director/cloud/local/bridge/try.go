@@ -9,17 +9,17 @@ import (
 
 // Try makes a bridge with its firewall in a namespace that is gone afterwards, and tells what the kernel lacks for it.
 func Try() error {
-	space, release, err := netns.Temporary()
+	space, err := netns.Temporary()
 	if err != nil {
 		return fmt.Errorf("%w; the kernel needs network namespaces (CONFIG_NET_NS)", err)
 	}
-	defer release()
+	defer space.Close()
 	n := Network{Namespace: space, Address: netip.MustParsePrefix("10.0.0.1/24"), Director: 1, Underlay: [2]uint16{1, 2}}
-	machine, away, err := netns.Temporary()
+	machine, err := netns.Temporary()
 	if err != nil {
 		return err
 	}
-	defer away()
+	defer machine.Close()
 	p := Port{Name: "m0", Address: netip.MustParseAddr("10.0.0.2")}
 	if err := n.Up(nil); err != nil {
 		return fmt.Errorf("%w; load what is missing by modprobe bridge nf_tables", err)

@@ -42,20 +42,17 @@ func Pin(path string) error {
 	})
 }
 
-// Temporary makes a namespace that nothing pins: it is gone after release.
-func Temporary() (n *Namespace, release func() error, err error) {
-	n = &Namespace{}
-	err = onThread(func() error {
+// Temporary makes a namespace that nothing pins: it is gone after Close.
+func Temporary() (*Namespace, error) {
+	n := &Namespace{}
+	err := onThread(func() (err error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}
 		n.file, err = os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
 		return err
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	return n, n.Close, nil
+	return n, err
 }
 
 // Open opens a namespace by a path: where Pin pinned it, or a /proc/PID/ns/net. A file that is no namespace is

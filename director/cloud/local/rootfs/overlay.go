@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -19,14 +20,14 @@ type Range struct{ First, Size uint32 }
 
 // Share shows the image read-only at a directory with its ids moved into the range, so that many machines can have it
 // as their own. What is mounted there already stays.
-func (i Image) Share(point string, ids Range) error {
+func (i Image) Share(ctx context.Context, point string, ids Range) error {
 	if is, err := mount.Is(point); err != nil || is {
 		return err
 	}
 	if err := os.MkdirAll(point, 0o711); err != nil {
 		return fmt.Errorf("share the image: %w", err)
 	}
-	tree, err := mapped(i.Dir, ids)
+	tree, err := mapped(ctx, i.Dir, ids)
 	if err != nil {
 		return fmt.Errorf("share the image %s: %w", i.Dir, err)
 	}
@@ -38,8 +39,8 @@ func (i Image) Share(point string, ids Range) error {
 }
 
 // Mappable tells whether the file system of a directory can show its files with other ids.
-func Mappable(dir string, ids Range) error {
-	tree, err := mapped(dir, ids)
+func Mappable(ctx context.Context, dir string, ids Range) error {
+	tree, err := mapped(ctx, dir, ids)
 	if err != nil {
 		return err
 	}
@@ -47,8 +48,8 @@ func Mappable(dir string, ids Range) error {
 }
 
 // mapped makes a read-only mount of dir with moved ids that is not attached anywhere yet.
-func mapped(dir string, ids Range) (int, error) {
-	user, err := userNamespace(ids)
+func mapped(ctx context.Context, dir string, ids Range) (int, error) {
+	user, err := userNamespace(ctx, ids)
 	if err != nil {
 		return -1, err
 	}
@@ -66,13 +67,13 @@ func mapped(dir string, ids Range) (int, error) {
 }
 
 // userNamespace makes a user namespace with the mapping of the range. A process has to be in it while it is opened.
-func userNamespace(ids Range) (*os.File, error) {
+func userNamespace(ctx context.Context, ids Range) (*os.File, error) {
 	wait, release, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make a user namespace: %w", err)
 	}
 	mapping := []syscall.SysProcIDMap{{ContainerID: 0, HostID: int(ids.First), Size: int(ids.Size)}}
-	holder := exec.Command("/bin/sh", "-c", "read forever")
+	holder := exec.CommandContext(ctx, "/bin/sh", "-c", "read forever")
 	holder.Stdin, holder.Dir, holder.Env = wait, "/", []string{}
 	holder.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWUSER, UidMappings: mapping, GidMappings: mapping, GidMappingsEnableSetgroups: true,

@@ -106,7 +106,7 @@ func TestMachine(t *testing.T) {
 	}
 	lower := filepath.Join(top, "lower")
 	for range 2 {
-		if err := image.Share(lower, ids); err != nil {
+		if err := image.Share(t.Context(), lower, ids); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -158,10 +158,10 @@ func TestCheckPath(t *testing.T) {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
-	if err := rootfs.Mappable(t.TempDir(), rootfs.Range{First: 1_900_000_000, Size: 65536}); err != nil {
+	if err := rootfs.Mappable(t.Context(), t.TempDir(), rootfs.Range{First: 1_900_000_000, Size: 65536}); err != nil {
 		t.Error(err)
 	}
-	if err := rootfs.Mappable("/proc/self", rootfs.Range{First: 1_900_000_000, Size: 65536}); err == nil || !strings.Contains(err.Error(), "ext4") {
+	if err := rootfs.Mappable(t.Context(), "/proc/self", rootfs.Range{First: 1_900_000_000, Size: 65536}); err == nil || !strings.Contains(err.Error(), "ext4") {
 		t.Errorf("a file system without moved ids: %v", err)
 	}
 }

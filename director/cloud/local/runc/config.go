@@ -83,8 +83,13 @@ func (c Config) Spec() *specs.Spec {
 		Linux: &specs.Linux{
 			UIDMappings: ids, GIDMappings: ids, CgroupsPath: c.Cgroup, Resources: resources, Seccomp: seccomp(),
 			Namespaces: []specs.LinuxNamespace{
-				{Type: specs.PIDNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace},
-				{Type: specs.MountNamespace}, {Type: specs.UserNamespace}, {Type: specs.CgroupNamespace},
+				{Type: specs.PIDNamespace},
+				{Type: specs.NetworkNamespace},
+				{Type: specs.IPCNamespace},
+				{Type: specs.UTSNamespace},
+				{Type: specs.MountNamespace},
+				{Type: specs.UserNamespace},
+				{Type: specs.CgroupNamespace},
 			},
 			// /proc/sys cannot be written inside. Settings of the namespaces are copied from the host, so what matters is
 			// set here: no routing between interfaces, replies to marked packets of the overlay accepted, ping for all.

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"conpaas/director/cloud/local/task"
 )
@@ -70,12 +71,17 @@ func (r Runtime) Start(ctx context.Context, id, bundle string, console *os.File)
 	return nil
 }
 
+// commandTime is the limit of one command; it takes milliseconds, or hangs.
+const commandTime = time.Minute
+
 // run runs one command. Its output is a file: the container inherits it, so a pipe would stay open.
 func (r Runtime) run(ctx context.Context, bundle string, console *os.File, args ...string) error {
 	path, err := exec.LookPath("runc")
 	if err != nil {
 		return ErrMissing
 	}
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
 	log := filepath.Join(bundle, "runc.log")
 	if err := os.Remove(log); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

@@ -1,0 +1,193 @@
+package php
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"conpaas/agent/service"
+	"conpaas/client/api"
+	"conpaas/client/archive"
+)
+
+// What is let through is a plain word in every configuration that it goes into.
+var (
+	plainPath   = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)+$`)
+	plainNode   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
+	versionName = regexp.MustCompile(`^code-([A-Za-z0-9]{6}|default)$`)
+	digestHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+// Bounds of configurations.
+const (
+	maxServers  = 4096
+	maxVersions = 16
+	maxPassword = 512
+)
+
+// wanted are the roles of the machine; nil for one that it does not have.
+type wanted struct {
+	proxy   *api.PHPProxyConfig
+	web     *api.PHPWebConfig
+	backend *api.PHPBackendConfig
+	broken  []api.Role // whose configuration is wrong
+}
+
+// decodeAll reads the configurations, which may be hostile.
+func decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Role, error)) wanted {
+	var w wanted
+	for _, r := range roles {
+		var err error
+		switch r.Role {
+		case api.RoleProxy:
+			w.proxy, err = decode(r, n, checkProxy)
+		case api.RoleWeb:
+			w.web, err = decode(r, n, checkWeb)
+		case api.RoleBackend:
+			w.backend, err = decode(r, n, checkBackend)
+		default:
+			err = fmt.Errorf("service type %s has no role %.40q; it has %q, %q and %q", api.PHP, r.Role, api.RoleProxy, api.RoleWeb, api.RoleBackend)
+		}
+		if err != nil {
+			w.broken = append(w.broken, r.Role)
+			fail(r.Role, err)
+		}
+	}
+	return w
+}
+
+// versions gives the versions that the roles name, each once.
+func (w wanted) versions() []api.CodeBlob {
+	var all []api.CodeBlob
+	if w.web != nil {
+		all = append(all, w.web.Versions...)
+	}
+	if w.backend != nil {
+		all = append(all, w.backend.Versions...)
+	}
+	slices.SortFunc(all, func(a, b api.CodeBlob) int { return strings.Compare(a.ID, b.ID) })
+	return slices.CompactFunc(all, func(a, b api.CodeBlob) bool { return a.ID == b.ID })
+}
+
+func decode[C any](r api.RoleSpec, n service.Node, check func(C, service.Node) error) (*C, error) {
+	var c C
+	err := json.Unmarshal(r.Config, &c)
+	if err == nil {
+		err = check(c, n)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("configuration of role %s: %w", r.Role, err)
+	}
+	return &c, nil
+}
+
+func checkProxy(c api.PHPProxyConfig, n service.Node) error {
+	if c.Port == 0 {
+		return fmt.Errorf("it names no port")
+	}
+	if !versionName.MatchString(c.Version) {
+		return fmt.Errorf("%.80q is no id of a code version", c.Version)
+	}
+	if err := checkServers(c.Webs); err != nil {
+		return err
+	}
+	if c.Sessions == nil {
+		return nil
+	}
+	if err := checkListen(c.Sessions.Listen, n); err != nil {
+		return err
+	}
+	return checkPassword(c.Sessions.Password)
+}
+
+func checkWeb(c api.PHPWebConfig, n service.Node) error {
+	if err := checkListen(c.Listen, n); err != nil {
+		return err
+	}
+	if err := checkServers(c.Backends); err != nil {
+		return err
+	}
+	return checkVersions(c.Versions)
+}
+
+func checkBackend(c api.PHPBackendConfig, n service.Node) error {
+	if err := checkListen(c.Listen, n); err != nil {
+		return err
+	}
+	if err := checkAddress(c.Sessions.Listen); err != nil {
+		return fmt.Errorf("sessions: %w", err)
+	}
+	if err := checkPassword(c.Sessions.Password); err != nil {
+		return err
+	}
+	if _, err := iniSettings(c.Settings); err != nil {
+		return err
+	}
+	return checkVersions(c.Versions)
+}
+
+// checkListen refuses every address but the node's own.
+func checkListen(a netip.AddrPort, n service.Node) error {
+	if err := checkAddress(a); err != nil {
+		return err
+	}
+	if a.Addr() != n.Address {
+		return fmt.Errorf("it says to listen on %s, and this node's address is %s", a, n.Address)
+	}
+	return nil
+}
+
+// checkAddress refuses zones too, which may hold anything.
+func checkAddress(a netip.AddrPort) error {
+	if !a.Addr().Is4() || a.Addr().IsUnspecified() || a.Port() == 0 {
+		return fmt.Errorf("%.80q is no IPv4 address with a port", a.String())
+	}
+	return nil
+}
+
+func checkServers(all []api.Server) error {
+	if len(all) > maxServers {
+		return fmt.Errorf("it names %d servers; at most %d are allowed", len(all), maxServers)
+	}
+	seen := map[api.NodeID]bool{}
+	for _, s := range all {
+		if !plainNode.MatchString(string(s.Node)) || seen[s.Node] {
+			return fmt.Errorf("%.80q is no node id, or comes twice", s.Node)
+		}
+		seen[s.Node] = true
+		if err := checkAddress(s.Address); err != nil {
+			return fmt.Errorf("server %s: %w", s.Node, err)
+		}
+	}
+	return nil
+}
+
+func checkVersions(all []api.CodeBlob) error {
+	if len(all) > maxVersions {
+		return fmt.Errorf("it names %d code versions; at most %d are allowed", len(all), maxVersions)
+	}
+	formats := []string{archive.Tar, archive.TarGzip, archive.TarBzip2, archive.TarXZ, archive.Zip}
+	for _, v := range all {
+		switch {
+		case !versionName.MatchString(v.ID):
+			return fmt.Errorf("%.80q is no id of a code version", v.ID)
+		case v.ID == api.CodeDefault && v.SHA256 == "":
+		case v.ID == api.CodeDefault || !digestHex.MatchString(v.SHA256):
+			return fmt.Errorf("code version %s has the SHA-256 %.80q", v.ID, v.SHA256)
+		case !slices.Contains(formats, v.Format):
+			return fmt.Errorf("code version %s has the format %.20q; it is one of %s", v.ID, v.Format, strings.Join(formats, ", "))
+		}
+	}
+	return nil
+}
+
+// checkPassword asks for characters that a URL and Redis have no other meaning for once they are encoded.
+func checkPassword(p string) error {
+	if len(p) == 0 || len(p) > maxPassword || strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return fmt.Errorf("the password of the sessions is not 1 to %d printable ASCII characters", maxPassword)
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package php
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"conpaas/agent/host"
+	"conpaas/agent/service"
+	"conpaas/client/api"
+)
+
+const (
+	haproxyConf = "haproxy.cfg"
+	versionMap  = "version.map"
+	mapKey      = "serving"
+)
+
+// haproxyValues fill haproxy.cfg. The version is not in it: it is switched without a reload, at one moment for
+// all connections.
+type haproxyValues struct {
+	Mark, Socket, Map string
+	Listen            netip.AddrPort
+	Webs              []api.Server
+	Ping              string
+}
+
+func (s *Half) applyHAProxy(ctx context.Context, h *host.Host, p paths, n service.Node, want api.PHPProxyConfig) error {
+	path, err := h.Look(haproxy)
+	if err != nil {
+		return fmt.Errorf("%w; the image needs the package haproxy", err)
+	}
+	if _, err := h.State().Write(configDir+"/"+versionMap, []byte(mapKey+" "+want.Version+"\n"), 0o644); err != nil {
+		return err
+	}
+	conf, mark, err := renderHAProxy(p, n, want)
+	if err != nil {
+		return err
+	}
+	err = install(h, configuration{name: haproxyConf, text: conf, mode: 0o644, try: func(candidate string) ([]byte, int, error) {
+		return h.Command(ctx, host.Command{Path: path, Args: []string{"-c", "-q", "-f", candidate}})
+	}})
+	if err != nil {
+		return err
+	}
+	fresh, err := s.start(ctx, h, host.Program{
+		Name: haproxy, Path: path, Stop: syscall.SIGUSR1, Grace: drainTime, Args: []string{"-W", "-f", filepath.Join(p.config, haproxyConf)},
+	})
+	if err != nil {
+		return err
+	}
+	now := loaded{Mark: mark, Servers: nodesOf(want.Webs)}
+	if fresh {
+		return writeLoaded(h, haproxy, now)
+	}
+	if readLoaded(h, haproxy).Mark != mark {
+		// The master starts a worker with the new configuration, hands it the listeners, and lets the old one
+		// finish. When that fails the old one goes on.
+		if err := h.Service().Signal(haproxy, syscall.SIGUSR2); err != nil {
+			return err
+		}
+		s.noteReload(haproxy)
+		ask := func(ctx context.Context) (string, error) { return askHAProxy(ctx, p) }
+		if err := until(ctx, mark, ask); err != nil {
+			return fmt.Errorf("haproxy has not taken over its configuration: %w%s", err, lastWords(h, haproxy))
+		}
+		if err := writeLoaded(h, haproxy, now); err != nil {
+			return err
+		}
+	}
+	return switchVersion(ctx, p, want.Version)
+}
+
+func renderHAProxy(p paths, n service.Node, want api.PHPProxyConfig) (conf []byte, mark string, err error) {
+	listen := netip.AddrPortFrom(n.Address, want.Port)
+	if n.Active {
+		// Every address, so that it goes on when the cloud gives the machine another one.
+		listen = netip.AddrPortFrom(netip.IPv4Unspecified(), want.Port)
+	}
+	conf, err = render(haproxyConf, haproxyValues{
+		Mark: markHere, Socket: haproxySocket(p), Map: mapPath(p), Listen: listen, Webs: want.Webs, Ping: pingPath,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	conf, mark = marked(conf)
+	return conf, mark, nil
+}
+
+func haproxySocket(p paths) string { return p.run + "/haproxy.sock" }
+
+func mapPath(p paths) string { return filepath.Join(p.config, versionMap) }
+
+// switchVersion makes the running proxy give requests the version from now on.
+func switchVersion(ctx context.Context, p paths, version string) error {
+	serving, err := servingVersion(ctx, p)
+	if err != nil || serving == version {
+		return err
+	}
+	if _, err := runtimeCommand(ctx, haproxySocket(p), "set map "+mapPath(p)+" "+mapKey+" "+version); err != nil {
+		return err
+	}
+	if serving, err = servingVersion(ctx, p); err == nil && serving != version {
+		err = fmt.Errorf("haproxy was told to serve version %s and serves %q", version, serving)
+	}
+	return err
+}
+
+// servingVersion asks the running proxy which version it gives requests.
+func servingVersion(ctx context.Context, p paths) (string, error) {
+	answer, err := runtimeCommand(ctx, haproxySocket(p), "show map "+mapPath(p))
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(answer) { // 0x55d5c48b5a00 serving code-default
+		if f := strings.Fields(line); len(f) == 3 && f[1] == mapKey {
+			return f[2], nil
+		}
+	}
+	return "", fmt.Errorf("haproxy answers %.200q when it is asked for its version", answer)
+}
+
+// askHAProxy gives the mark of the configuration that answers.
+func askHAProxy(ctx context.Context, p paths) (mark string, err error) {
+	answer, err := runtimeCommand(ctx, haproxySocket(p), "show info")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(answer) {
+		if mark, ok := strings.CutPrefix(strings.TrimSpace(line), "description: "); ok {
+			return mark, nil
+		}
+	}
+	return "", fmt.Errorf("haproxy does not tell its configuration")
+}

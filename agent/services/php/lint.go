@@ -1,0 +1,126 @@
+package php
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"conpaas/agent/host"
+)
+
+// Bounds of the check of a version by PHP.
+const (
+	lintTime  = 30 * time.Second // for one file
+	lintTells = 5                // broken files that are named
+)
+
+// check lets PHP read every .php file of a version. When the time is up it gives an error, and the next call goes
+// on where this one was.
+func (s *Half) check(ctx context.Context, h *host.Host, p paths, id string) error {
+	r := readRecord(h, id)
+	if !r.Unpacked || r.Checked || r.Broken != "" {
+		return nil
+	}
+	programs, err := findPHP(h)
+	if err != nil {
+		return err
+	}
+	user, err := h.User(webUser)
+	if err != nil {
+		return err
+	}
+	names, err := sources(h, id)
+	if err != nil {
+		return err
+	}
+	l := linter{h: h, php: programs.cli, user: user, dir: p.code + "/" + id}
+	var broken []string
+	width := max(2, runtime.NumCPU())
+	for at := s.progress[id]; at < len(names) && len(broken) < lintTells; at += width {
+		found, err := l.files(ctx, names[at:min(at+width, len(names))])
+		if err != nil {
+			return fmt.Errorf("code version %s: %d of %d files are checked: %w", id, at, len(names), err)
+		}
+		if broken = append(broken, found...); len(broken) == 0 {
+			s.progress[id] = at + width
+		}
+	}
+	delete(s.progress, id)
+	if len(broken) > 0 {
+		r.Broken = strings.Join(broken, "\n")
+	} else {
+		r.Checked = true
+	}
+	return writeRecord(h, id, r)
+}
+
+// sources lists the .php files of a version, sorted. Links are left out: what they point to is checked itself.
+func sources(h *host.Host, id string) ([]string, error) {
+	root, err := h.State().Directory(codeDir + "/" + id)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var names []string
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && strings.EqualFold(path.Ext(name), ".php") {
+			names = append(names, name)
+		}
+		return err
+	})
+	slices.Sort(names)
+	return names, err
+}
+
+// linter asks PHP about files, as the user that runs them.
+type linter struct {
+	h    *host.Host
+	php  string
+	user host.User
+	dir  string
+}
+
+// files gives what PHP says of those that are broken, in order.
+func (l linter) files(ctx context.Context, names []string) ([]string, error) {
+	said, errs := make([]string, len(names)), make([]error, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() { said[i], errs[i] = l.file(ctx, name) })
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(said, func(text string) bool { return text == "" }), nil
+}
+
+func (l linter) file(ctx context.Context, name string) (string, error) {
+	one, cancel := context.WithTimeout(ctx, lintTime)
+	defer cancel()
+	output, exit, err := l.h.Command(one, host.Command{Path: l.php, User: l.user, Args: []string{
+		"-n", "-d", "short_open_tag=0", "-d", "display_errors=1", "-d", "html_errors=0", "-d", "log_errors=0", "-d", "memory_limit=256M", "-l", l.dir + "/" + name,
+	}})
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case one.Err() != nil:
+		return fmt.Sprintf("%s: PHP has not read it within %s", name, lintTime), nil
+	case err != nil:
+		return "", err
+	case exit == 0:
+		return "", nil
+	}
+	text, _, _ := strings.Cut(words(output), "\nErrors parsing ")
+	if text = strings.ReplaceAll(strings.TrimSpace(text), l.dir+"/", ""); text == "" {
+		text = fmt.Sprintf("%s: PHP ends with status %d", name, exit)
+	}
+	return text, nil
+}

@@ -1,0 +1,111 @@
+package php
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"syscall"
+
+	"conpaas/agent/host"
+	"conpaas/client/api"
+)
+
+const nginxConf = "nginx.conf"
+
+// pingPath is answered by nginx itself, with the mark of the configuration that is in effect.
+const (
+	pingPath   = "/.conpaas/ping"
+	headerMark = "Conpaas-Config"
+)
+
+// nginxValues fill nginx.conf.
+type nginxValues struct {
+	User, Mark      string
+	Run, Temp, Code string
+	Listen          netip.AddrPort
+	Versions        []string
+	Backends        []api.Server
+}
+
+func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.PHPWebConfig) error {
+	path, err := h.Look(nginx)
+	if err != nil {
+		return fmt.Errorf("%w; the image needs the package nginx-light", err)
+	}
+	if err := h.State().Mkdir(tempDir+"/nginx", 0o755, host.User{}); err != nil {
+		return err
+	}
+	versions, err := usable(h)
+	if err != nil {
+		return err
+	}
+	conf, mark, err := renderNginx(p, want, versions)
+	if err != nil {
+		return err
+	}
+	args := func(path string) []string { return []string{"-e", "stderr", "-p", p.run + "/", "-c", path} }
+	err = install(h, configuration{name: nginxConf, text: conf, mode: 0o644, try: func(candidate string) ([]byte, int, error) {
+		return h.Command(ctx, host.Command{Path: path, Args: append([]string{"-t", "-q"}, args(candidate)...)})
+	}})
+	if err != nil {
+		return err
+	}
+	program := host.Program{Name: nginx, Path: path, Stop: syscall.SIGQUIT, Grace: drainTime, Args: args(filepath.Join(p.config, nginxConf))}
+	fresh, err := s.start(ctx, h, program)
+	if err != nil {
+		return err
+	}
+	now := loaded{Mark: mark, Servers: nodesOf(want.Backends)}
+	if fresh {
+		return writeLoaded(h, nginx, now)
+	}
+	if readLoaded(h, nginx).Mark == mark {
+		return nil
+	}
+	if err := h.Service().Signal(nginx, syscall.SIGHUP); err != nil {
+		return err
+	}
+	s.noteReload(nginx)
+	ask := func(ctx context.Context) (string, error) { return s.askNginx(ctx, want.Listen) }
+	if err := until(ctx, mark, ask); err != nil {
+		// The address is another that cannot be bound beside the old one, or it has just been started anew and
+		// has read the file already: a restart helps in every case.
+		if err := h.Service().Stop(ctx, nginx); err != nil {
+			return err
+		}
+		if _, err := s.start(ctx, h, program); err != nil {
+			return err
+		}
+	}
+	return writeLoaded(h, nginx, now)
+}
+
+func renderNginx(p paths, want api.PHPWebConfig, versions []string) (conf []byte, mark string, err error) {
+	conf, err = render(nginxConf, nginxValues{
+		User: webUser, Mark: markHere, Run: p.run, Temp: p.temp + "/nginx", Code: p.code, Listen: want.Listen, Versions: versions, Backends: want.Backends,
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	conf, mark = marked(conf)
+	return conf, mark, nil
+}
+
+// askNginx gives the mark of the configuration that answers.
+func (s *Half) askNginx(ctx context.Context, at netip.AddrPort) (mark string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at.String()+pingPath, nil)
+	if err != nil {
+		return "", fmt.Errorf("ask nginx: %w", err)
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("ask nginx: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("nginx on %s answers %s", at, response.Status)
+	}
+	return response.Header.Get(headerMark), nil
+}

@@ -1,0 +1,204 @@
+package php
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"conpaas/agent/host"
+	"conpaas/agent/host/hosttest"
+	"conpaas/agent/service"
+	"conpaas/client/api"
+)
+
+// A configuration that cannot be taken over leaves the old one serving, and the reason has the program's words.
+func TestTakenPort(t *testing.T) {
+	m := newLab(t).machine()
+	m.apply(packed(m, api.CodeDefault)...)
+	m.awaitReady()
+	pid := m.pid(api.RoleProxy)
+	taken, err := net.Listen("tcp", m.at(proxyPort+1).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	roles := packed(m, api.CodeDefault)
+	sessions := api.SessionsStore{Listen: m.at(redisPort), Password: password}
+	roles[0] = role(t, api.RoleProxy, api.PHPProxyConfig{Port: proxyPort + 1, Version: api.CodeDefault, Webs: []api.Server{m.server(webPort)}, Sessions: &sessions})
+	m.roles = roles
+	a := m.call(call{Apply: true})
+	if text := a.Errors[api.RoleProxy]; !strings.Contains(text, "Address already in use") || len(a.Errors) != 1 {
+		t.Errorf("the errors are %v", a.Errors)
+	}
+	page(t, m.at(proxyPort), "/")
+	taken.Close()
+	m.apply(roles...)
+	m.awaitReady()
+	page(t, m.at(proxyPort+1), "/")
+	if now := m.pid(api.RoleProxy); now != pid {
+		t.Errorf("it is served by process %d now, not by %d", now, pid)
+	}
+	// A role whose configuration is wrong goes on as it was; the others are applied.
+	m.roles = []api.RoleSpec{roles[0], {Role: api.RoleWeb, Config: api.RawJSON(`{"listen":"0.0.0.0:1"}`)}, roles[2], {Role: "database"}}
+	a = m.call(call{Apply: true})
+	if len(a.Errors) != 2 || a.Errors[api.RoleWeb] == "" || a.Errors["database"] == "" {
+		t.Errorf("the errors are %v", a.Errors)
+	}
+	m.roles = m.roles[:3]
+	if s, _ := m.await(api.RoleWeb, "it has failed", func(s api.RoleStatus, _ api.PHPFacts) bool { return s.State == api.RoleFailed }); !strings.Contains(s.Reason, "0.0.0.0:1") {
+		t.Errorf("the reason is %q", s.Reason)
+	}
+	page(t, m.at(proxyPort+1), "/")
+}
+
+// Backends and webs that die without a word cost no visitor anything but what was in flight on them.
+func TestLostServers(t *testing.T) {
+	lab := newLab(t)
+	one := site(t, "code-aaaaa1")
+	s := &shop{
+		t: t, serving: one.ID, versions: []version{one},
+		proxies: []*machine{lab.machine()}, webs: []*machine{lab.machine(), lab.machine()}, backends: []*machine{lab.machine(), lab.machine()},
+	}
+	s.apply()
+	s.webs[0].apply()
+	s.backends[0].apply()
+	l := newLoad(t, s.proxies[0].at(proxyPort)) // of servers that are named and not there
+	l.more(200)
+	l.stop()
+	// One backend that takes connections and dies at the answer: a POST is delivered once.
+	var posts atomic.Int64
+	dying, err := net.Listen("tcp", s.backends[0].at(backendPort).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			conn, err := dying.Accept()
+			if err != nil {
+				return
+			}
+			buffer := make([]byte, 4096)
+			n, _ := conn.Read(buffer)
+			if strings.Contains(string(buffer[:n]), "POST") {
+				posts.Add(1)
+			}
+			conn.Close()
+		}
+	})
+	var failed int64
+	for visits := 0; visits < 1000 && posts.Load() < 1; visits++ { // nginx leaves it alone for a while after each
+		if _, err := visit(client(true), http.MethodPost, s.url("/"), "once"); err != nil {
+			failed++
+		}
+	}
+	dying.Close()
+	all.Wait()
+	if posts.Load() == 0 || failed != posts.Load() {
+		t.Errorf("%d POSTs were taken by a dying backend, and %d visitors were told", posts.Load(), failed)
+	}
+}
+
+// The check of many files goes on where it was when its time was up.
+func TestCheckGoesOn(t *testing.T) {
+	h := hosttest.New(t)
+	p, err := newPaths(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"z.php": "<?php +"}
+	for i := range 40 {
+		files[fmt.Sprintf("lib/%02d.PHP", i)] = "<?php class A" + fmt.Sprint(i) + " {}"
+	}
+	v := newVersion(t, "code-manyyy", files)
+	if err := h.State().Mkdir(service.BlobDir, 0o700, host.User{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.State().Write(service.BlobDir+"/"+v.SHA256, v.data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := New()
+	if err := s.unpack(t.Context(), h, v.CodeBlob); err != nil {
+		t.Fatal(err)
+	}
+	tries, at := 0, 0
+	for ; !readRecord(h, v.ID).Checked && readRecord(h, v.ID).Broken == ""; tries++ {
+		if tries > 1000 || s.progress[v.ID] < at {
+			t.Fatalf("it does not come on: %d, after %d", s.progress[v.ID], at)
+		}
+		at = s.progress[v.ID]
+		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+		err := s.check(ctx, h, p, v.ID)
+		if err != nil && !strings.Contains(err.Error(), "of 41 files are checked") {
+			t.Fatal(err)
+		}
+		cancel()
+	}
+	if r := readRecord(h, v.ID); !strings.Contains(r.Broken, "in z.php on line 1") || tries < 2 {
+		t.Errorf("after %d tries: %+v", tries, r)
+	}
+	// A missing blob is an error to be tried again, and leaves nothing.
+	if err := s.unpack(t.Context(), h, api.CodeBlob{ID: "code-absent", SHA256: strings.Repeat("b", 64), Format: "zip"}); err == nil || !strings.Contains(err.Error(), "code-absent") {
+		t.Errorf("a missing blob: %v", err)
+	}
+	if names, err := h.State().Directories(codeDir); err != nil || len(names) != 1 {
+		t.Errorf("there are %v, %v", names, err)
+	}
+	// One that was cut off is done anew.
+	if err := os.Remove(h.State().Path(checkDir + "/" + v.ID + ".json")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.State().Path(codeDir), v.ID, "half"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.unpack(t.Context(), h, v.CodeBlob); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(h.State().Path(codeDir), v.ID, "half")); err == nil {
+		t.Error("what was cut off is still there")
+	}
+}
+
+// The master of nginx and of HAProxy too takes its workers with it.
+func TestKilledMasters(t *testing.T) {
+	m := newLab(t).machine()
+	m.apply(packed(m, api.CodeDefault)...)
+	m.awaitReady()
+	for _, r := range []api.Role{api.RoleWeb, api.RoleProxy} {
+		pid := m.pid(r)
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		m.await(r, "another master serves", func(s api.RoleStatus, f api.PHPFacts) bool { return ready(s, f) && s.PIDs[0] != pid })
+	}
+	m.awaitReady()
+	page(t, m.at(proxyPort), "/")
+}
+
+func FuzzFastCGIAnswer(f *testing.F) {
+	f.Add(append(fcgiRecord(fcgiStdout, []byte("Status: 200\r\n\r\n{}")), fcgiRecord(fcgiEnd, make([]byte, 8))...))
+	f.Add([]byte{1, 6, 0, 1, 0, 0, 255, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if out, err := fcgiAnswer(strings.NewReader(string(data))); err == nil && len(out) > len(data) {
+			t.Errorf("%d bytes of %d", len(out), len(data))
+		}
+	})
+}
+
+func TestFactsAreJSON(t *testing.T) {
+	var got api.PHPFacts
+	want := api.PHPFacts{Checked: map[string]bool{"code-default": true}, Refused: map[string]string{"x": "\xff\n\""}, Active: 3}
+	if err := json.Unmarshal(encode(want), &got); err != nil || got.Active != 3 || !got.Checked["code-default"] {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

@@ -1,0 +1,98 @@
+package httpapi
+
+import (
+	"context"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"conpaas/client/api"
+	"conpaas/client/wire"
+	"conpaas/director/app"
+)
+
+// codeRoutes are for services that host code, and for the settings of all services.
+func (s *server) codeRoutes() {
+	const one = "/v1/applications/{application}/services/{service}"
+	wire.Register(s.api, wire.Route{Method: http.MethodPut, Path: one + "/settings", ID: "configure-service", Summary: "Change settings of a service", Status: http.StatusAccepted},
+		user(), func(ctx context.Context, in *struct {
+			ServicePath
+			Body api.SettingsChange
+		},
+		) (*body[api.Operation], error) {
+			return answer(s.director.ConfigureService(ctx, actor(ctx), in.Application, in.Service, in.Body))
+		})
+	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one + "/code", ID: "list-code", Summary: "Versions of the code of a service, the oldest first"},
+		user(), func(ctx context.Context, in *struct {
+			ServicePath
+			Page
+		},
+		) (*body[api.List[api.CodeVersion]], error) {
+			versions, err := s.director.CodeVersions(ctx, actor(ctx), in.Application, in.Service)
+			return answer(api.List[api.CodeVersion]{Items: versions}, err)
+		})
+	s.api.Raw(wire.Route{
+		Method: http.MethodPost, Path: one + "/code", ID: "upload-code", Status: http.StatusCreated, MaxBody: app.MaxArchive + 1,
+		Summary: "Add a version: the body is a tar, tar.gz, tar.bz2, tar.xz or zip archive (?filename=&description=&enable=)",
+	}, user(), s.uploadCode)
+	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: one + "/code/enable", ID: "enable-code", Summary: "Give requests another version, once every machine has checked it", Status: http.StatusAccepted},
+		user(), func(ctx context.Context, in *struct {
+			ServicePath
+			Body api.CodeEnable
+		},
+		) (*body[api.Operation], error) {
+			return answer(s.director.EnableCode(ctx, actor(ctx), in.Application, in.Service, in.Body))
+		})
+	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/code/{version}", ID: "download-code", Summary: "The archive of a version, as it was uploaded"},
+		user(), s.downloadCode)
+	wire.Register(s.api, wire.Route{Method: http.MethodDelete, Path: one + "/code/{version}", ID: "delete-code", Summary: "Delete a version that is not enabled"},
+		user(), func(ctx context.Context, in *struct {
+			ServicePath
+			Version string `path:"version"`
+		},
+		) (*struct{}, error) {
+			return &struct{}{}, s.director.DeleteCode(ctx, actor(ctx), in.Application, in.Service, in.Version)
+		})
+}
+
+func (s *server) uploadCode(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+	q := r.URL.Query()
+	for name := range q {
+		if name != "filename" && name != "description" && name != "enable" {
+			return api.InField("query."+name, "there is no such member; there are: filename, description, enable")
+		}
+	}
+	enable := false
+	if text := q.Get("enable"); text != "" {
+		var err error
+		if enable, err = strconv.ParseBool(text); err != nil {
+			return api.InField("query.enable", "want true or false")
+		}
+	}
+	v, err := s.director.UploadCode(r.Context(), actor(r.Context()), path("application"), path("service"), app.CodeUpload{
+		Filename: q.Get("filename"), Description: q.Get("description"), Enable: enable, Size: r.ContentLength, Body: r.Body,
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusCreated, v)
+}
+
+func (s *server) downloadCode(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+	v, archive, err := s.director.CodeArchive(r.Context(), actor(r.Context()), path("application"), path("service"), path("version"))
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	name := v.Filename
+	if name == "" {
+		name = v.ID + "." + v.Format
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(v.Size, 10))
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, err = io.Copy(w, archive)
+	return err
+}
