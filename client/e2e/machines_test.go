@@ -178,18 +178,7 @@ func manager(nodes []api.Node) api.Node {
 }
 
 // endpoints gives the addresses at which the service helloworld of shop is reached.
-func (w *world) endpoints() []string {
-	w.t.Helper()
-	var service api.Service
-	if err := json.Unmarshal([]byte(w.cps("service", "show", "shop", "helloworld", "-o", "json")), &service); err != nil {
-		w.t.Fatal(err)
-	}
-	var urls []string
-	for _, e := range service.Endpoints {
-		urls = append(urls, e.URL)
-	}
-	return urls
-}
+func (w *world) endpoints() []string { return w.endpointsOf("helloworld") }
 
 // fieldsOf gives every value of a text field in a JSON document, wherever it is.
 func fieldsOf(document, field string) []string {

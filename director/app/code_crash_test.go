@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,7 +26,7 @@ func TestCodeSurvivesCrashes(t *testing.T) {
 			l := &codeLife{t: t, dir: t.TempDir(), cloud: directortest.NewCloud(), crash: &crasher{at: point}}
 			t.Cleanup(l.cloud.Close)
 			l.cloud.RefuseCode(func(version string) string {
-				if version == l.broken {
+				if version == l.broken.Load() {
 					return "n2: syntax error"
 				}
 				return ""
@@ -40,14 +41,14 @@ func TestCodeSurvivesCrashes(t *testing.T) {
 					l.crash.crashed.Store(false)
 				}
 			}
-			if !slices.Contains(l.crash.seen, point) {
-				t.Errorf("there is no failpoint %s", point)
-			}
 			versions, _ := l.versions()
 			if n := blobsOf(t, l.d); len(versions) != 2 || n != 1 || !versions[1].Enabled {
 				t.Errorf("left are %d archives of %+v", n, versions)
 			}
 			_ = l.d.Stop() // which may come before it has begun to run
+			if !slices.Contains(l.crash.seen, point) {
+				t.Errorf("there is no failpoint %s", point)
+			}
 		})
 	}
 }
@@ -59,7 +60,7 @@ type codeLife struct {
 	cloud  *directortest.Cloud
 	crash  *crasher
 	d      *directortest.Director
-	broken string
+	broken atomic.Value // the id of the version that machines refuse
 }
 
 func (l *codeLife) open() (err error) {
@@ -133,7 +134,7 @@ func (l *codeLife) refuse() error {
 	if err != nil {
 		return err
 	}
-	l.broken = v.ID
+	l.broken.Store(v.ID)
 	if _, err := l.d.EnableCode(l.t.Context(), l.d.Admin(), "shop", "php", api.CodeEnable{Version: v.ID}); err != nil {
 		return err
 	}
@@ -155,7 +156,7 @@ func (l *codeLife) delete() error {
 	if err := l.open(); err != nil {
 		return err
 	}
-	err := l.d.DeleteCode(l.t.Context(), l.d.Admin(), "shop", "php", l.broken)
+	err := l.d.DeleteCode(l.t.Context(), l.d.Admin(), "shop", "php", l.broken.Load().(string))
 	if api.CodeFrom(err) == api.CodeNotFound {
 		return nil
 	}

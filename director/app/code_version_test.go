@@ -3,10 +3,12 @@ package app_test
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -310,5 +312,73 @@ func TestMachinesOfRoles(t *testing.T) {
 	succeed(t, d)(c.RemoveNodes(ctx, "shop", "php", change(1, 1, 2)))
 	if n := machines(t, d, "shop"); n != 2 {
 		t.Errorf("%d machines are left, want the manager's and the proxy", n)
+	}
+}
+
+// A service that is started with another version on its way has started when that serves.
+func TestStartWaitsForTheWantedVersion(t *testing.T) {
+	t.Parallel()
+	d := start(t, directortest.Options{})
+	phpService(t, d)
+	c, ctx := login(t, d), t.Context()
+	v := must[api.CodeVersion](t)(c.UploadCode(ctx, "shop", "php", upload(archiveOf(t, "index.php", "<?php echo 1;"), false)))
+	succeed(t, d)(c.StopService(ctx, "shop", "php"))
+	succeed(t, d)(c.EnableCode(ctx, "shop", "php", v.ID))
+	blob := filepath.Join(d.Dir, "blobs", v.SHA256)
+	if err := os.Rename(blob, blob+".away"); err != nil { // the manager cannot get it now
+		t.Fatal(err)
+	}
+	op := must[api.Operation](t)(c.StartService(ctx, "shop", "php"))
+	directortest.Await(t, 10*time.Second, "the old version serves", func() error {
+		if s := must[api.Service](t)(c.Service(ctx, "shop", "php")); s.State != api.StateRunning || s.Ready != 1 {
+			return errors.New(string(s.State))
+		}
+		return nil
+	})
+	for range 20 { // each wakes the worker
+		must[api.Application](t)(d.RenameApplication(ctx, d.Admin(), "shop", "shop"))
+	}
+	if op = must[api.Operation](t)(c.Operation(ctx, op.ID)); op.State.Final() {
+		t.Errorf("operation %s is %s while %s", op.ID, op.State, states(t, c))
+	}
+	if err := os.Rename(blob+".away", blob); err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, d)(op, nil)
+	if got := states(t, c); got != "code-default, second try enabled" {
+		t.Errorf("after the start: %s", got)
+	}
+}
+
+// A database that fails for a moment leaves either a whole version or nothing.
+func TestUploadThatCannotBeRecorded(t *testing.T) {
+	t.Parallel()
+	var failing atomic.Value
+	failing.Store("")
+	d := start(t, directortest.Options{Failpoint: func(name string) error {
+		if name == failing.Load() {
+			return errors.New("the disk does not answer")
+		}
+		return nil
+	}})
+	must[api.Application](t)(d.CreateApplication(t.Context(), d.Admin(), api.ApplicationCreate{Name: "shop"}))
+	must[api.Service](t)(d.AddService(t.Context(), d.Admin(), "shop", api.ServiceCreate{Type: api.PHP}))
+	c := login(t, d)
+	data := archiveOf(t, "index.php", "<?php echo 1;")
+	for point, want := range map[string]string{"code.added/before": "code-default enabled", "code.added/after": "code-default enabled, second try"} {
+		failing.Store(point)
+		if _, err := c.UploadCode(t.Context(), "shop", "php", upload(data, false)); api.CodeFrom(err) != api.CodeInternal {
+			t.Errorf("%s: %v", point, err)
+		}
+		failing.Store("")
+		got := states(t, c)
+		if got != want || blobsOf(t, d) != strings.Count(want, ",") {
+			t.Errorf("%s: %s, and %d archives", point, got, blobsOf(t, d))
+		}
+		for _, v := range must[[]api.CodeVersion](t)(c.CodeVersions(t.Context(), "shop", "php"))[1:] {
+			if err := c.DeleteCode(t.Context(), "shop", "php", v.ID); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }

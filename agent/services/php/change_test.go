@@ -2,9 +2,12 @@ package php
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"math/rand/v2"
 	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
@@ -318,5 +321,43 @@ func TestSettings(t *testing.T) {
 		if !seen[string(m.id)] {
 			t.Errorf("backend %s was not seen: %v", m.id, seen)
 		}
+	}
+}
+
+// A slow download that has begun is finished by the old programs, whatever is changed meanwhile.
+func TestSlowDownload(t *testing.T) {
+	m := newLab(t).machine()
+	noise := make([]byte, 48<<20)
+	rand.NewChaCha8([32]byte{}).Read(noise)
+	big := newVersion(t, "code-bigbig", map[string]string{"index.php": "<?php", "big.bin": string(noise)})
+	m.apply(packed(m, big.ID, big)...)
+	m.awaitReady()
+	response, err := client(false).Get("http://" + m.at(proxyPort).String() + "/big.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	got := sha256.New()
+	if _, err := io.CopyN(got, response.Body, 1000); err != nil {
+		t.Fatal(err)
+	}
+	one := site(t, "code-aaaaa1")
+	roles := packed(m, one.ID, one, big)
+	sessions := api.SessionsStore{Listen: m.at(redisPort), Password: password}
+	roles[0] = role(t, api.RoleProxy, api.PHPProxyConfig{
+		Port: proxyPort, Version: one.ID, Sessions: &sessions, Webs: []api.Server{m.server(webPort), {Node: "n77", Address: m.at(webPort)}},
+	})
+	m.apply(roles...)
+	m.awaitReady()
+	m.apply(packed(m, one.ID, one)...)
+	m.awaitReady()
+	if text := page(t, m.at(proxyPort), "/version.txt"); text != one.ID+"\n" {
+		t.Errorf("it serves %q", text)
+	}
+	if _, err := io.Copy(got, response.Body); err != nil {
+		t.Fatal(err)
+	}
+	if sum := sha256.Sum256(noise); string(got.Sum(nil)) != string(sum[:]) {
+		t.Error("the file has come otherwise than it was")
 	}
 }

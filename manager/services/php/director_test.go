@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"conpaas/client/api"
-	"conpaas/manager/service"
 )
 
 // direct is one round of the director: it carries the last plan out and takes note of what is said of the code.
@@ -37,7 +36,7 @@ func (w *world) direct() {
 			w.fail("%d machines of role %s are wanted, the spec says %d", p.Wanted[r], r, w.spec.Nodes[r])
 		}
 		for ; have[r] < p.Wanted[r]; have[r]++ {
-			w.create(r)
+			w.add(r)
 		}
 	}
 	switch c := *w.spec.Code; {
@@ -257,5 +256,3 @@ func (w *world) end() error {
 	}
 	return nil
 }
-
-var _ service.Half = Half{}

@@ -177,17 +177,17 @@ func (f *fleet) used(m *machine) bool {
 }
 
 func (f *fleet) usedWeb(m *machine) bool {
-	return usedBy(f.webList, slices.Concat(f.proxies.stay, f.proxies.leave), api.RoleProxy, m, m.part(api.RoleWeb))
+	return usedBy(f.first, f.webList, slices.Concat(f.proxies.stay, f.proxies.leave), api.RoleProxy, m, m.part(api.RoleWeb))
 }
 
 func (f *fleet) usedBackend(m *machine) bool {
-	return usedBy(f.upstream, f.all(api.RoleWeb), api.RoleWeb, m, m.part(api.RoleBackend))
+	return usedBy(f.first, f.upstream, f.all(api.RoleWeb), api.RoleWeb, m, m.part(api.RoleBackend))
 }
 
-// usedBy tells whether one of the users uses a server. One that is drained was so when nobody used it, and has got into no
-// list since: what is under way does not concern it.
-func usedBy(lists map[api.NodeID][]*machine, users []*machine, r api.Role, server *machine, p part) bool {
-	idle := server.Current && p.state == api.RoleDrained
+// usedBy tells whether one of the users uses a server. One that is drained, or the first proxy without the role, was so when
+// nobody used it, and has got into no list since: what is under way does not concern it.
+func usedBy(first *machine, lists map[api.NodeID][]*machine, users []*machine, r api.Role, server *machine, p part) bool {
+	idle := server.Current && (p.state == api.RoleDrained || p.state == "" && server == first)
 	return slices.ContainsFunc(users, func(u *machine) bool {
 		if slices.Contains(lists[u.ID], server) {
 			return true

@@ -21,7 +21,8 @@
 //
 // A server that the manager does not hear is used no longer, at once, when others can do its work, and is used again when
 // it is ready again. When most of them fall silent together the fault is rather between them and the manager, and they are
-// given the time in which a silent machine counts as serving.
+// given the time in which a silent machine counts as serving. Likewise servers that have failed are no longer used unless
+// that is most of them.
 package php
 
 import (

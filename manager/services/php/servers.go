@@ -45,29 +45,31 @@ func (f *fleet) goodWeb(m *machine, versions []string) bool {
 // it has, and gets those that may be alive.
 func (f *fleet) pick(user *machine, by, role api.Role, good func(*machine, []string) bool) []*machine {
 	own, others := f.crew(role)
+	working := func(list []*machine) int { return len(choose(list, func(m *machine) bool { return good(m, f.live) })) }
 	listed := func(m *machine) bool { return slices.Contains(user.part(by).facts.Servers, m.ID) }
 	stays := func(m *machine) bool {
 		switch {
 		case !listed(m):
 			return false
 		case m.Connected: // one that starts takes over a new configuration, and goes on by the old one until then
-			return good(m, f.live) || m.part(role).state == api.RoleStarting
+			state := m.part(role).state
+			return good(m, f.live) || state == api.RoleStarting || state == api.RoleFailed && 2*working(own) < len(own)
 		}
 		return m.presumed() || m.silent(role, f.live) && m.Serving && 2*heard(own) < len(own)
 	}
 	comes := func(m *machine) bool { return !m.wavering && good(m, f.need) }
 
 	in := choose(own, func(m *machine) bool { return stays(m) || comes(m) })
-	if heard(in) < max(1, f.in.Spec.Nodes[role]) {
+	if working(in) < max(1, f.in.Spec.Nodes[role]) {
 		in = append(in, choose(others, stays)...)
 	}
-	if heard(in) == 0 {
+	if working(in) == 0 {
 		in = append(in, choose(others, func(m *machine) bool { return comes(m) && !slices.Contains(in, m) })...)
 	}
-	if heard(in) == 0 { // rather one without a version that only may be asked for than none
-		in = append(in, choose(slices.Concat(own, others), func(m *machine) bool { return good(m, f.live) && !slices.Contains(in, m) })...)
+	if working(in) == 0 { // rather one without a version that only may be asked for than none
+		in = append(in, choose(own, func(m *machine) bool { return good(m, f.live) && !slices.Contains(in, m) })...)
 	}
-	if heard(in) == 0 {
+	if working(in) == 0 {
 		in = choose(slices.Concat(own, others), func(m *machine) bool { return listed(m) || m.silent(role, f.live) })
 	}
 	if len(in) == 0 {
@@ -106,10 +108,19 @@ func (f *fleet) servable() bool {
 	return slices.ContainsFunc(f.all(api.RoleWeb), func(m *machine) bool { return f.goodWeb(m, version) || m.silent(api.RoleWeb, version) })
 }
 
+// present tells whether some web and some backend have the version of the plan, whether they work or not.
+func (f *fleet) present() bool {
+	has := func(r api.Role) bool {
+		return slices.ContainsFunc(f.all(r), func(m *machine) bool { return m.part(r).checked([]string{f.serve}) })
+	}
+	return has(api.RoleWeb) && has(api.RoleBackend)
+}
+
 // awaited gives the proxies that must have left versions which are not in the spec any more before a server that has
-// such versions gets another configuration, since with that it loses them.
+// such versions gets another configuration, since with that it loses them. Where nothing else can be served it waits for
+// nobody.
 func (f *fleet) awaited(m *machine) (out []api.NodeID) {
-	if len(f.extrasOf(m)) == 0 || !f.servable() {
+	if len(f.extrasOf(m)) == 0 || !f.present() {
 		return nil
 	}
 	for _, g := range f.gateways() {

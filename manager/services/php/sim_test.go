@@ -328,7 +328,8 @@ func (w *world) connect(b *box) {
 	}
 }
 
-func (w *world) create(r api.Role) {
+// add makes a machine.
+func (w *world) add(r api.Role) *box {
 	w.next++
 	id := api.NodeID(fmt.Sprintf("n%d", w.next))
 	w.machines[id] = &box{
@@ -336,4 +337,5 @@ func (w *world) create(r api.Role) {
 		up:   map[api.Role]bool{}, passed: map[string]bool{}, failed: map[string]bool{},
 	}
 	w.say("%s is made for role %s", id, r)
+	return w.machines[id]
 }
