@@ -104,6 +104,11 @@ func stories(t *testing.T, runtime string) {
 			env.Setenv("PATH", w.bin+":"+env.Getenv("PATH"))
 			env.Setenv("DIRECTOR", w.url())
 			env.Setenv("DATA", w.data())
+			examples, err := filepath.Abs(filepath.Join(top, "docs/examples"))
+			if err != nil {
+				return err
+			}
+			env.Setenv("EXAMPLES", examples)
 			env.Setenv("NO_COLOR", "1")
 			return nil
 		},

@@ -47,7 +47,7 @@ func (s *Half) applyHAProxy(ctx context.Context, h *host.Host, p paths, n servic
 		return err
 	}
 	fresh, err := s.start(ctx, h, host.Program{
-		Name: haproxy, Path: path, Stop: syscall.SIGUSR1, Grace: drainTime, Args: []string{"-W", "-f", filepath.Join(p.config, haproxyConf)},
+		Name: haproxy, Path: path, Stop: syscall.SIGUSR1, Grace: drainTime, Args: []string{"-W", "-S", masterSocket(p), "-f", filepath.Join(p.config, haproxyConf)},
 	})
 	if err != nil {
 		return err
@@ -92,21 +92,54 @@ func renderHAProxy(p paths, n service.Node, want api.PHPProxyConfig) (conf []byt
 
 func haproxySocket(p paths) string { return p.run + "/haproxy.sock" }
 
+// masterSocket leads to every worker, also to those that finish what they have.
+func masterSocket(p paths) string { return p.run + "/haproxy-master.sock" }
+
 func mapPath(p paths) string { return filepath.Join(p.config, versionMap) }
 
-// switchVersion makes the running proxy give requests the version from now on.
+// switchVersion makes the running proxy give requests the version from now on, and the workers of earlier
+// configurations too: each of their connections may bring one more request.
 func switchVersion(ctx context.Context, p paths, version string) error {
+	command := "set map " + mapPath(p) + " " + mapKey + " " + version
 	serving, err := servingVersion(ctx, p)
-	if err != nil || serving == version {
+	if err == nil && serving != version {
+		if _, err := runtimeCommand(ctx, haproxySocket(p), command); err != nil {
+			return err
+		}
+		serving, err = servingVersion(ctx, p)
+	}
+	if err != nil {
 		return err
 	}
-	if _, err := runtimeCommand(ctx, haproxySocket(p), "set map "+mapPath(p)+" "+mapKey+" "+version); err != nil {
+	if serving != version {
+		return fmt.Errorf("haproxy was told to serve version %s and serves %q", version, serving)
+	}
+	workers, err := oldWorkers(ctx, p)
+	if err != nil {
 		return err
 	}
-	if serving, err = servingVersion(ctx, p); err == nil && serving != version {
-		err = fmt.Errorf("haproxy was told to serve version %s and serves %q", version, serving)
+	for _, pid := range workers {
+		// One that ends at this moment needs no version any more.
+		_, _ = runtimeCommand(ctx, masterSocket(p), "@!"+pid+" "+command)
 	}
-	return err
+	return nil
+}
+
+// oldWorkers gives the processes that finish what they have (Management Guide 2.6, 9.4 "show proc").
+func oldWorkers(ctx context.Context, p paths) ([]string, error) {
+	answer, err := runtimeCommand(ctx, masterSocket(p), "show proc")
+	if err != nil {
+		return nil, err
+	}
+	_, old, _ := strings.Cut(answer, "# old workers\n")
+	old, _, _ = strings.Cut(old, "#")
+	var pids []string
+	for line := range strings.Lines(old) { // 4711 worker 2 0d00h00m08s 2.6.12
+		if f := strings.Fields(line); len(f) > 1 && f[1] == "worker" {
+			pids = append(pids, f[0])
+		}
+	}
+	return pids, nil
 }
 
 // servingVersion asks the running proxy which version it gives requests.

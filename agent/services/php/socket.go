@@ -19,6 +19,12 @@ func runtimeCommand(ctx context.Context, socket, command string) (string, error)
 	if _, err := io.WriteString(conn, command+"\n"); err != nil {
 		return "", fmt.Errorf("ask haproxy: %w", err)
 	}
+	// The master's socket waits for more commands until there can be none.
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		if err := half.CloseWrite(); err != nil {
+			return "", fmt.Errorf("ask haproxy: %w", err)
+		}
+	}
 	answer, err := io.ReadAll(io.LimitReader(conn, maxAnswer))
 	if err != nil {
 		return "", fmt.Errorf("ask haproxy: %w", err)

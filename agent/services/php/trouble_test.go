@@ -202,3 +202,42 @@ func TestFactsAreJSON(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A connection that an old worker still holds when the version is switched gets the new one.
+func TestSwitchReachesOldWorkers(t *testing.T) {
+	m := newLab(t).machine()
+	one, two := site(t, "code-aaaaa1"), site(t, "code-bbbbb2")
+	m.apply(packed(m, one.ID, one, two)...)
+	m.awaitReady()
+	c := client(false)
+	defer c.CloseIdleConnections()
+	get := func() string {
+		t.Helper()
+		text, err := visit(c, http.MethodGet, "http://"+m.at(proxyPort).String()+"/version.txt", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(text)
+	}
+	if got := get(); got != one.ID {
+		t.Fatalf("it serves %s", got)
+	}
+	sessions := api.SessionsStore{Listen: m.at(redisPort), Password: password}
+	proxy := api.PHPProxyConfig{Port: proxyPort, Version: one.ID, Sessions: &sessions, Webs: []api.Server{m.server(webPort), {Node: "n77", Address: m.at(webPort)}}}
+	m.roles[0] = role(t, api.RoleProxy, proxy)
+	m.apply(m.roles...) // a reload: the connection stays with the old worker
+	proxy.Version = two.ID
+	m.roles[0] = role(t, api.RoleProxy, proxy)
+	m.apply(m.roles...)
+	if got := get(); got != two.ID {
+		t.Errorf("the old connection gets %s after the switch to %s", got, two.ID)
+	}
+	// A switch together with a reload.
+	proxy.Version, proxy.Webs = one.ID, proxy.Webs[:1]
+	m.roles[0] = role(t, api.RoleProxy, proxy)
+	get()
+	m.apply(m.roles...)
+	if got := get(); got != one.ID {
+		t.Errorf("the old connection gets %s after the switch to %s", got, one.ID)
+	}
+}

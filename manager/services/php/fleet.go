@@ -20,6 +20,7 @@ type machine struct {
 type part struct {
 	state api.RoleState
 	facts api.PHPFacts
+	uses  map[api.NodeID]bool // facts.Servers
 }
 
 func (m *machine) part(r api.Role) part { return m.parts[r] }
@@ -65,6 +66,7 @@ type fleet struct {
 	live     []string // versions that requests get, or are to get now
 	need     []string // versions that a server must have checked before it is used: live, and what may be under way
 
+	judged   map[string]bool           // what goodWeb has found out
 	upstream map[api.NodeID][]*machine // of each web: the backends that it is to use
 	webList  map[api.NodeID][]*machine // of each proxy: the webs that it is to use
 }
@@ -78,6 +80,10 @@ func newFleet(in service.Input, wavering map[api.NodeID]bool) *fleet {
 				p := part{state: s.State}
 				if json.Unmarshal(s.Facts, &p.facts) != nil { // none, or not those of this type: nothing is known
 					p.facts = api.PHPFacts{}
+				}
+				p.uses = make(map[api.NodeID]bool, len(p.facts.Servers))
+				for _, id := range p.facts.Servers {
+					p.uses[id] = true
 				}
 				m.parts[s.Role] = p
 			}
@@ -159,7 +165,7 @@ func (m *machine) mayUse(r api.Role, server *machine) bool {
 	if !m.runs(r) {
 		return false
 	}
-	if slices.Contains(m.part(r).facts.Servers, server.ID) {
+	if m.part(r).uses[server.ID] {
 		return true
 	}
 	return m != server && !m.Current
@@ -192,7 +198,7 @@ func usedBy(first *machine, lists map[api.NodeID][]*machine, users []*machine, r
 		if slices.Contains(lists[u.ID], server) {
 			return true
 		}
-		if idle && !slices.Contains(u.part(r).facts.Servers, server.ID) {
+		if idle && !u.part(r).uses[server.ID] {
 			return false
 		}
 		return u.mayUse(r, server)

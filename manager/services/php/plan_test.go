@@ -328,6 +328,19 @@ func TestRestartDisturbsNobody(t *testing.T) {
 	}
 }
 
+func BenchmarkPlan(b *testing.B) {
+	w := newWorld()
+	w.spec.Nodes = map[api.Role]int{api.RoleProxy: 4, api.RoleWeb: 20, api.RoleBackend: 400}
+	w.quiet()
+	if err := w.end(); err != nil {
+		b.Fatal(err)
+	}
+	in := w.input()
+	for b.Loop() {
+		Half{}.Plan(in)
+	}
+}
+
 // Whatever agents say, a plan is one that can be carried out, and the same input gives the same plan.
 func TestAnyWord(t *testing.T) {
 	states := []api.NodeState{api.NodeWanted, api.NodeBooting, api.NodeJoined, api.NodeReady, api.NodeUnreachable, api.NodeDraining}

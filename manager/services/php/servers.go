@@ -2,12 +2,14 @@ package php
 
 import (
 	"slices"
+	"strings"
 
 	"conpaas/client/api"
 )
 
 // chooseServers decides which backends each web uses and which webs each proxy uses.
 func (f *fleet) chooseServers() {
+	f.judged = make(map[string]bool)
 	f.upstream, f.webList = make(map[api.NodeID][]*machine), make(map[api.NodeID][]*machine)
 	for _, w := range f.all(api.RoleWeb) {
 		f.upstream[w.ID] = f.pick(w, api.RoleWeb, api.RoleBackend, goodBackend)
@@ -23,6 +25,16 @@ func goodBackend(m *machine, versions []string) bool { return m.fit(api.RoleBack
 // goodWeb tells whether a web can take requests for all of these versions: it, and every backend of its that works, has
 // them, and one does work.
 func (f *fleet) goodWeb(m *machine, versions []string) bool {
+	key := strings.Join(append([]string{string(m.ID)}, versions...), " ")
+	good, known := f.judged[key]
+	if !known {
+		good = f.judgeWeb(m, versions)
+		f.judged[key] = good
+	}
+	return good
+}
+
+func (f *fleet) judgeWeb(m *machine, versions []string) bool {
 	if !m.fit(api.RoleWeb, versions) {
 		return false
 	}
@@ -46,7 +58,7 @@ func (f *fleet) goodWeb(m *machine, versions []string) bool {
 func (f *fleet) pick(user *machine, by, role api.Role, good func(*machine, []string) bool) []*machine {
 	own, others := f.crew(role)
 	working := func(list []*machine) int { return len(choose(list, func(m *machine) bool { return good(m, f.live) })) }
-	listed := func(m *machine) bool { return slices.Contains(user.part(by).facts.Servers, m.ID) }
+	listed := func(m *machine) bool { return user.part(by).uses[m.ID] }
 	stays := func(m *machine) bool {
 		switch {
 		case !listed(m):

@@ -139,6 +139,8 @@ func sysctls(ids uint32) map[string]string {
 		"net.ipv4.conf.all.rp_filter":      "2",
 		"net.ipv4.conf.all.src_valid_mark": "1",
 		"net.ipv4.ping_group_range":        "0 " + fmt.Sprint(ids-1),
+		// Programs that ask for keepalive know within half a minute that the other machine is lost.
+		"net.ipv4.tcp_keepalive_time": "15", "net.ipv4.tcp_keepalive_intvl": "5", "net.ipv4.tcp_keepalive_probes": "3",
 	}
 	if _, err := os.Stat("/proc/sys/net/ipv6"); err == nil {
 		settings["net.ipv6.conf.default.disable_ipv6"] = "1"
