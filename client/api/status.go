@@ -72,6 +72,6 @@ type ManagerReport struct {
 	Services []ServiceStatus `json:"services,omitempty"`
 	Nodes    []NodeHealth    `json:"nodes,omitempty"`
 	Self     *NodeStatus     `json:"self,omitempty" doc:"The manager's own node"`
-	Lacks    []string        `json:"lacks,omitempty" doc:"SHA-256 of the blobs that the spec names and the manager has not got; said again when that changes"`
+	Lacks    []string        `json:"lacks,omitempty" doc:"SHA-256 of the blobs that the spec names and the manager has not got; said again when that changes, and with every sign of life"`
 	Event    *Event          `json:"event,omitempty"`
 }

@@ -128,7 +128,15 @@ func (c *calls) run(n store.Node, f func(ctx context.Context, p *place, n store.
 	if !ok {
 		return fmt.Errorf("cloud %q of node %s is not configured any more; restore its section in the configuration", n.Cloud, n.ID)
 	}
-	return f(c.w.ctx, p, n)
+	// The round that asks for this call may have read the node before the last call recorded its result.
+	now, err := c.w.d.node(c.w.ctx, n.ID)
+	if notFound(err) || err == nil && (now.State != n.State || now.Attempt != n.Attempt) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f(c.w.ctx, p, now)
 }
 
 // launch asks for the machine of a node that is creating. The token makes it safe to ask again after anything.

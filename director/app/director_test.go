@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,8 +120,9 @@ func TestDeadMachinesAreReplaced(t *testing.T) {
 		if err != nil || len(nodes) != len(before) {
 			return fmt.Errorf("%d nodes, %v", len(nodes), err)
 		}
-		for i, n := range nodes {
-			if n.State != api.NodeReady || n.ID == before[i].ID {
+		for _, n := range nodes {
+			old := slices.ContainsFunc(before, func(b api.Node) bool { return b.ID == n.ID })
+			if n.State != api.NodeReady || old {
 				return fmt.Errorf("node %s is %s", n.ID, n.State)
 			}
 		}
@@ -136,6 +138,9 @@ func TestRefusedMachinesAreGivenUp(t *testing.T) {
 	must[api.Application](t)(d.CreateApplication(ctx, admin, api.ApplicationCreate{Name: "shop"}))
 	must[api.Service](t)(d.AddService(ctx, admin, "shop", api.ServiceCreate{Type: "helloworld"}))
 	ok(d.StartService(ctx, admin, "shop", "helloworld"))
+	if n := d.Cloud.Launches(); n != 2 {
+		t.Errorf("%d launches for a manager and a node", n)
+	}
 	d.Cloud.Refuse(func(launch int) error {
 		if launch > 4 {
 			return d.Cloud.Error(cloud.KindQuota, "InstanceLimitExceeded: 4 machines")

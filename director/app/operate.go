@@ -212,10 +212,10 @@ func machines(n int) string {
 // machines goes without it and says so at its end; otherwise it is tried again, later and later.
 func (w *worker) refusedByCloud(ctx context.Context, n store.Node, cause error) error {
 	return w.d.store.Update(ctx, "node.refused", func(tx *store.Tx) error {
+		if now, err := tx.Node(n.ID); err != nil || now.State != api.NodeCreating {
+			return err // it was given up or deleted meanwhile
+		}
 		if _, err := tx.Step(n.ID, life.NodeGiveUp, store.NodeChange{Reason: cause.Error()}); err != nil {
-			if errors.Is(err, life.ErrTransition) {
-				return nil
-			}
 			return err
 		}
 		return goWithout(tx, n.Application, n.Service, map[api.Role]int{n.Role: 1}, cause.Error())

@@ -68,6 +68,13 @@ func (c *Cloud) took(spec api.ManagerSpec) {
 	c.specs[spec.Application.ID] = spec
 }
 
+// Launches counts the launches so far, refused ones too.
+func (c *Cloud) Launches() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.launches
+}
+
 // Error makes an error as a cloud gives it.
 func (c *Cloud) Error(kind cloud.Kind, text string) error {
 	return &cloud.Error{Kind: kind, Cloud: "memory", Op: "launch", Text: text}

@@ -103,7 +103,7 @@ func (w *Worker) Reports(ctx context.Context) iter.Seq[api.ManagerReport] {
 			select {
 			case <-changed:
 			case <-beat.C:
-				if !yield(api.ManagerReport{Revision: state.Revision, Settled: state.Settled}) {
+				if !yield(api.ManagerReport{Revision: state.Revision, Settled: state.Settled, Lacks: state.Lacks}) {
 					return
 				}
 			case <-ctx.Done():

@@ -180,7 +180,11 @@ func TestWrongBlobs(t *testing.T) {
 	}
 	a.Connect(m)
 	m.Watch()
-	m.AwaitKnown("the damaged blob is asked for", func(k Known) bool { return slices.Equal(k.Lacks, []string{Digest(data)}) })
+	m.d.Await("the damaged blob is removed", func() bool {
+		have, err := m.FindBlob(t.Context(), m.Epoch(), Digest(data))
+		return err == nil && !have.Complete
+	})
+	m.AwaitKnown("it is asked for", func(k Known) bool { return slices.Equal(k.Lacks, []string{Digest(data)}) })
 	if err := m.PutBlob(t.Context(), m.Epoch(), Digest(data), 5000, bytes.NewReader(data)); err != nil {
 		t.Fatal(err)
 	}

@@ -332,7 +332,9 @@ func TestSlowDownload(t *testing.T) {
 	big := newVersion(t, "code-bigbig", map[string]string{"index.php": "<?php", "big.bin": string(noise)})
 	m.apply(packed(m, big.ID, big)...)
 	m.awaitReady()
-	response, err := client(false).Get("http://" + m.at(proxyPort).String() + "/big.bin")
+	c := client(false)
+	defer c.CloseIdleConnections()
+	response, err := c.Get("http://" + m.at(proxyPort).String() + "/big.bin")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,9 +114,16 @@ func switchVersion(ctx context.Context, p paths, version string) error {
 	if serving != version {
 		return fmt.Errorf("haproxy was told to serve version %s and serves %q", version, serving)
 	}
-	workers, err := oldWorkers(ctx, p)
+	var workers []string
+	const asked = "asked"
+	// The master does not listen while it begins anew, which it does beside its new worker.
+	err = until(ctx, asked, func(ctx context.Context) (string, error) {
+		var err error
+		workers, err = oldWorkers(ctx, p)
+		return asked, err
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("ask for the earlier workers of haproxy: %w", err)
 	}
 	for _, pid := range workers {
 		// One that ends at this moment needs no version any more.

@@ -146,7 +146,7 @@ func until(ctx context.Context, mark string, ask func(context.Context) (string, 
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("configuration %s is not in effect after %s (%q is)", mark, reloadTime, got), err)
+			return errors.Join(fmt.Errorf("after %s the answer is %q and not %q", reloadTime, got, mark), err)
 		case <-ticker.C:
 		}
 	}

@@ -87,11 +87,11 @@ func (w *world) enable(broken bool) {
 	w.setCode(id, w.spec.Code.Serving)
 }
 
-// restart replaces the manager by one that knows nothing but the spec.
+// restart replaces the manager by one that knows nothing but the spec, not even what is under way.
 func (w *world) restart() {
 	for _, b := range w.machines {
 		b.connected, b.status, b.applied, b.sentLast, b.doubt = false, nil, "", "", false
-		b.serving = b.info.State == api.NodeReady
+		b.serving, b.blind = b.info.State == api.NodeReady, len(b.sent)
 	}
 	w.say("the manager is restarted")
 }

@@ -73,7 +73,7 @@ func (f *fleet) pick(user *machine, by, role api.Role, good func(*machine, []str
 
 	in := choose(own, func(m *machine) bool { return stays(m) || comes(m) })
 	if working(in) < max(1, f.in.Spec.Nodes[role]) {
-		in = append(in, choose(others, stays)...)
+		in = append(in, choose(others, func(m *machine) bool { return stays(m) && !m.wavering })...)
 	}
 	if working(in) == 0 {
 		in = append(in, choose(others, func(m *machine) bool { return comes(m) && !slices.Contains(in, m) })...)

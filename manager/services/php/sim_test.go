@@ -22,7 +22,7 @@ type world struct {
 	planned  bool
 	pushes   int
 	versions int
-	late     bool // the last event was the coming into force of what was decided before a machine was lost
+	late     bool // the last event was the coming into force of a blind order
 	err      error
 	said     []string
 }
@@ -44,7 +44,7 @@ type box struct {
 	doubt     bool
 	sentLast  string
 	works     bool // requests to this proxy get their answers
-	blind     int  // how much of sent was decided before a machine was lost
+	blind     int  // how much of sent was decided before a machine was lost or the manager began anew
 }
 
 // order is one configuration.
