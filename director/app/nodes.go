@@ -36,7 +36,8 @@ func (d *Director) RemoveNodes(ctx context.Context, a Actor, ref, service string
 const mostNodes = 1 << 30
 
 func (d *Director) changeNodes(ctx context.Context, a Actor, ref, service string, in api.NodesChange, opKind api.OperationKind,
-	change func(kind api.RoleKind, have, by int) (int, error)) (api.Operation, error) {
+	change func(kind api.RoleKind, have, by int) (int, error),
+) (api.Operation, error) {
 	return d.operation(ctx, a, string(opKind), func(tx *store.Tx) (none store.NewOperation, err error) {
 		s, err := findService(&tx.Read, a, ref, service)
 		if err != nil {

@@ -49,8 +49,19 @@ func TestSchemaIsTheCheckedInOne(t *testing.T) {
 func TestModelsMatchTheSchema(t *testing.T) {
 	s := openStore(t, t.TempDir(), Options{})
 	for _, model := range []interface{ TableName() string }{
-		installationRow{}, userRow{}, tokenRow{}, secretRow{}, authorityRow{}, certificateRow{}, applicationRow{}, serviceRow{}, nodeRow{}, operationRow{}, eventRow{},
-		codeVersionRow{}, serviceSecretRow{},
+		installationRow{},
+		userRow{},
+		tokenRow{},
+		secretRow{},
+		authorityRow{},
+		certificateRow{},
+		applicationRow{},
+		serviceRow{},
+		nodeRow{},
+		operationRow{},
+		eventRow{},
+		codeVersionRow{},
+		serviceSecretRow{},
 	} {
 		stmt := s.read.Model(model)
 		if err := stmt.Statement.Parse(model); err != nil {

@@ -47,7 +47,8 @@ func TestHostSources(t *testing.T) {
 		{"no file", nil, public, false},
 		{"Ubuntu", map[string]string{"sources.list": "deb http://archive.ubuntu.com/ubuntu noble main universe\n"}, public, false},
 		{
-			"the official image", map[string]string{"sources.list.d/debian.sources": `Types: deb
+			"the official image",
+			map[string]string{"sources.list.d/debian.sources": `Types: deb
 # http://snapshot.example.org/
 URIs: http://m.example.org/debian
 Suites: bookworm bookworm-updates
@@ -63,30 +64,38 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 			Sources{
 				main("http://m.example.org/debian", "bookworm", signedBy(debianKeyring)), main("http://m.example.org/debian", "bookworm-updates", signedBy(debianKeyring)),
 				main("http://m.example.org/debian-security/", "bookworm-security", signedBy(debianKeyring)),
-			}, false,
+			},
+			false,
 		},
 		{
-			"one-line form, with options", map[string]string{"sources.list": `
+			"one-line form, with options",
+			map[string]string{"sources.list": `
 # deb http://commented.example.org/debian bookworm main
 deb-src http://source.example.org/debian bookworm main
 deb [ arch=amd64 trusted=yes ] http://m.example.org/debian bookworm main non-free # fast
 deb	[signed-by=/k.gpg]	http://s.example.org/x bookworm-security main
 `},
-			Sources{main("http://m.example.org/debian", "bookworm", func(s *Source) { s.Trusted = true }), main("http://s.example.org/x", "bookworm-security", signedBy("/k.gpg"))}, false,
+			Sources{main("http://m.example.org/debian", "bookworm", func(s *Source) { s.Trusted = true }), main("http://s.example.org/x", "bookworm-security", signedBy("/k.gpg"))},
+			false,
 		},
 		{
-			"no security updates", map[string]string{"sources.list": "deb http://m.example.org/frozen bookworm main\n"},
-			Sources{main("http://m.example.org/frozen", "bookworm")}, true,
+			"no security updates",
+			map[string]string{"sources.list": "deb http://m.example.org/frozen bookworm main\n"},
+			Sources{main("http://m.example.org/frozen", "bookworm")},
+			true,
 		},
 		{
-			"another release lends its mirrors", map[string]string{"sources.list": "deb http://m.example.org/debian trixie main\ndeb http://s.example.org/debian-security trixie-security main\n"},
+			"another release lends its mirrors",
+			map[string]string{"sources.list": "deb http://m.example.org/debian trixie main\ndeb http://s.example.org/debian-security trixie-security main\n"},
 			Sources{
 				main("http://m.example.org/debian", "bookworm", signedBy(debianKeyring)), main("http://m.example.org/debian", "bookworm-updates", signedBy(debianKeyring)),
 				main("http://s.example.org/debian-security", "bookworm-security", signedBy(debianKeyring)),
-			}, false,
+			},
+			false,
 		},
 		{
-			"disabled, and of others", map[string]string{
+			"disabled, and of others",
+			map[string]string{
 				"sources.list.d/a.sources":                "Enabled: no\nTypes: deb\nURIs: http://off.example.org/debian\nSuites: bookworm\nComponents: main\n",
 				"sources.list.d/b.list":                   "deb https://tools.example.org/apt nodistro main\ndeb http://c.example.org/debian bookworm contrib\n",
 				"sources.list.d/c.list.disabled-by-admin": "deb http://off.example.org/debian bookworm main\n",
@@ -95,14 +104,17 @@ deb	[signed-by=/k.gpg]	http://s.example.org/x bookworm-security main
 			Sources{
 				main("http://m.example.org/debian", "bookworm", func(s *Source) { s.Trusted = true }),
 				main("http://m.example.org/debian", "bookworm-security", func(s *Source) { s.Trusted = true }),
-			}, false,
+			},
+			false,
 		},
 		{
-			"a key in the file", map[string]string{"sources.list.d/d.sources": "Types: deb\nURIs: http://m.example.org/debian\nSuites: bookworm bookworm-security\nComponents: main\nSigned-By:\n -----BEGIN PGP-----\n .\n abc\n -----END PGP-----\n"},
+			"a key in the file",
+			map[string]string{"sources.list.d/d.sources": "Types: deb\nURIs: http://m.example.org/debian\nSuites: bookworm bookworm-security\nComponents: main\nSigned-By:\n -----BEGIN PGP-----\n .\n abc\n -----END PGP-----\n"},
 			Sources{
 				main("http://m.example.org/debian", "bookworm", signedBy("-----BEGIN PGP-----\n\nabc\n-----END PGP-----")),
 				main("http://m.example.org/debian", "bookworm-security", signedBy("-----BEGIN PGP-----\n\nabc\n-----END PGP-----")),
-			}, false,
+			},
+			false,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

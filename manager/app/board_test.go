@@ -174,7 +174,9 @@ func TestPutConfiguresTheOverlayFirst(t *testing.T) {
 		spec := api.ManagerSpec{
 			Application: api.ApplicationSpec{ID: 1, Revision: 4}, Relays: []api.Relay{{Name: "r"}},
 			Nodes: []api.NodeInfo{
-				{ID: "n1", Key: "k1", State: api.NodeBooting}, {ID: "n2", State: api.NodeBooting}, {ID: "n3", Key: "k3", State: api.NodeDeleting},
+				{ID: "n1", Key: "k1", State: api.NodeBooting},
+				{ID: "n2", State: api.NodeBooting},
+				{ID: "n3", Key: "k3", State: api.NodeDeleting},
 				{ID: "n100", Key: "own", Role: api.ManagerRole, State: api.NodeReady},
 			},
 		}
