@@ -161,11 +161,11 @@ func TestSourceLines(t *testing.T) {
 	var keys []string
 	text, err := s.build(func(key string) (string, error) {
 		keys = append(keys, key)
-		return "/work/key.asc", nil
+		return "/keys/key.asc", nil
 	})
 	want := `deb [trusted=yes signed-by=/k.gpg] http://user:word@m.example.org/debian bookworm main
 deb file:/srv/debian bookworm-updates main
-deb [signed-by=/work/key.asc] copy:/srv/debian bookworm-security main
+deb [signed-by=/keys/key.asc] copy:/srv/debian bookworm-security main
 `
 	if err != nil || text != want || len(keys) != 1 || keys[0] != "-----BEGIN" {
 		t.Errorf("for the build:\n%s%v, keys %q", text, err, keys)
