@@ -57,6 +57,10 @@ func serve(ctx context.Context, out io.Writer, g *global, o *serveOptions) (err 
 	if err != nil {
 		return err
 	}
+	relays, err := s.relays()
+	if err != nil {
+		return err
+	}
 	// The port is taken first: a director that cannot be reached must not raise the fence.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.listen)
 	if err != nil {
@@ -77,7 +81,7 @@ func serve(ctx context.Context, out io.Writer, g *global, o *serveOptions) (err 
 	d, err := app.Open(ctx, app.Config{
 		Dir: s.config.Dir, Store: store.Options{Deployment: s.config.Deployment, File: s.config.Database},
 		URL: s.url().String(), CodeFrom: o.code, Arch: arch, Plan: s.config.VPN.Plan,
-		MaxVMs: s.config.MaxVMs, Relays: s.relays(), Clouds: s.clouds, Timing: s.timing(), Log: log,
+		MaxVMs: s.config.MaxVMs, Relays: relays, Clouds: s.clouds, Timing: s.timing(), Log: log,
 	})
 	if err != nil {
 		return err

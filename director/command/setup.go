@@ -73,13 +73,14 @@ func (s *setup) timing() app.Timing {
 
 func (s *setup) url() *url.URL { return s.config.URL }
 
-// relays are the bootstrap nodes of the overlay whose key is known; nodes can register with no others.
-func (s *setup) relays() []api.Relay {
+// relays are the bootstrap nodes of the overlay. Nodes register with a relay by its key, so that each must have one.
+func (s *setup) relays() ([]api.Relay, error) {
 	var relays []api.Relay
 	for _, n := range s.config.VPN.Bootstrap {
-		if n.Key != "" {
-			relays = append(relays, api.Relay{Name: n.Endpoint.String(), Key: n.Key, Endpoint: n.Endpoint})
+		if n.Key == "" {
+			return nil, fmt.Errorf("VPN_BOOTSTRAP_NODES: udp://%s has no key; write the relay's public key behind the address", n.Endpoint)
 		}
+		relays = append(relays, api.Relay{Name: n.Endpoint.String(), Key: n.Key, Endpoint: n.Endpoint})
 	}
-	return relays
+	return relays, nil
 }
