@@ -37,6 +37,7 @@ const (
 	reloadTime = 5 * time.Second  // for a new configuration to be in effect
 	askTime    = 2 * time.Second  // for one question to a program
 	drainTime  = 30 * time.Second // for requests in flight when a role ends
+	quietTime  = 2 * time.Second  // a backend that is to go has nothing in flight for so long: a worker of nginx from before its reload may come late
 	keepTime   = 10 * time.Minute // for requests in flight on a version that is no longer wanted, as long as old workers live
 	checkTime  = time.Minute      // for unpacking and checking in one Apply; the next one goes on
 )
@@ -47,6 +48,7 @@ type Half struct {
 	keep     time.Duration
 	progress map[string]int       // version: how many of its files have passed, of a check that goes on
 	reloaded map[string]time.Time // program: when it was last told to take over a configuration
+	quiet    time.Time            // since when a backend that is to go has nothing in flight; zero while it has
 }
 
 var _ service.Half = (*Half)(nil)

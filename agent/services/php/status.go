@@ -162,6 +162,7 @@ func (s *Half) backendStatus(ctx context.Context, h *host.Host, p paths, want wa
 	if c.Drain {
 		return s.drained(h, facts, err)
 	}
+	s.quiet = time.Time{}
 	if err == nil {
 		_, _, mark, e := renderFPM(p, c)
 		if err = e; err == nil && now != mark {
@@ -171,7 +172,7 @@ func (s *Half) backendStatus(ctx context.Context, h *host.Host, p paths, want wa
 	return s.roleStatus(h, api.RoleBackend, true, facts, program{fpm, err})
 }
 
-// drained judges a backend that is to go: it is drained once nothing is in flight. It goes on running, in case that
+// drained judges a backend that is to go: it is drained once nothing has been in flight for a while. It goes on running, in case that
 // a server has not heard yet.
 func (s *Half) drained(h *host.Host, facts api.PHPFacts, err error) api.RoleStatus {
 	status := api.RoleStatus{Role: api.RoleBackend, State: api.RoleDrained, Facts: encode(facts)}
@@ -180,11 +181,18 @@ func (s *Half) drained(h *host.Host, facts api.PHPFacts, err error) api.RoleStat
 		return status
 	}
 	status.PIDs = []int{state.PID}
+	if err != nil || facts.Active > 0 {
+		s.quiet = time.Time{}
+	} else if s.quiet.IsZero() {
+		s.quiet = time.Now()
+	}
 	switch {
 	case err != nil:
 		status.State, status.Reason = api.RoleStarting, err.Error()
 	case facts.Active > 0:
 		status.State, status.Reason = api.RoleStarting, fmt.Sprintf("%d requests are in flight", facts.Active)
+	case time.Since(s.quiet) < quietTime:
+		status.State, status.Reason = api.RoleStarting, "late requests may still come"
 	}
 	return status
 }
