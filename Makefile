@@ -5,9 +5,11 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X conpaas/client/daemon.Version=$(VERSION)
 NODE    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 CACHE   ?= $(or $(CONPAAS_CACHE),/var/cache/cpsimage)
+# Packages with benchmarks whose figures `make bench` shows.
+BENCHED := ./client/e2e ./director/cloud/local ./vpn/wg
 export GOFLAGS := -buildvcs=false
 
-.PHONY: help build image demo test test-unit test-stories lint deps go-version clean
+.PHONY: help build image demo test test-unit test-stories bench lint deps go-version clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +41,11 @@ test-unit: go-version ## unit, conformance and component tests
 
 test-stories: build image ## the real programs against each other on the local cloud
 	go test -timeout 20m -count=1 ./client/e2e
+
+bench: go-version ## measure, print a table of figures and write bench.json; BENCH=Scale limits it to benchmarks of that name
+	@.ci/deps test
+	@$(MAKE) --no-print-directory build image
+	@set -o pipefail; go test -timeout 60m -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -p 1 $(BENCHED) | go run ./client/e2e/bench
 
 lint: go-version ## the linters of .golangci.yml; the first run builds them, which takes minutes
 	@.ci/lint

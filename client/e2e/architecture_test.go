@@ -88,7 +88,7 @@ var homes = map[string][]string{
 
 // topLevel is all that the top folder may hold.
 var topLevel = strings.Fields(`director manager agent client imagebuilder vpn certs debian docs .ci .git .gitignore .golangci.yml
-	go.mod go.sum Makefile README.md LICENSE bin`)
+	go.mod go.sum Makefile README.md LICENSE bin bench.json`)
 
 // longest gives the key of a table that is the longest prefix of a name.
 func longest[V any](table map[string]V, name string) (string, bool) {
