@@ -161,7 +161,7 @@ func TestMachineRunsNothingUnverified(t *testing.T) {
 	tests := map[string]struct {
 		path, body, want string
 	}{
-		"changed program":   {"/cpsagent", "#!/bin/sh\necho started evil\n", "digest of cpsagent is wrong"},
+		"changed program":   {"/cpsagent", "#!/bin/sh\necho started evil\n", "has not the digest of the manifest"},
 		"changed manifest":  {"/manifest", "conpaas-code evil\n", "signature of the code is wrong"},
 		"foreign signature": {"/manifest.sig", string(ed25519.Sign(foreign, []byte("x"))), "signature of the code is wrong"},
 	}
