@@ -114,7 +114,9 @@ func TestHostileManager(t *testing.T) {
 			return []api.ManagerReport{r} // the honest manager of the other application
 		}
 		own := r.Services[0].Service
-		status := func(v string) *api.NodeStatus { return &api.NodeStatus{Node: others[0], Version: v, DataPlane: v, Error: v} }
+		status := func(v string) *api.NodeStatus {
+			return &api.NodeStatus{Node: others[0], Version: v, DataPlane: v, Error: v}
+		}
 		lies := []api.ManagerReport{
 			{Snapshot: true, Revision: r.Revision, Plan: r.Plan, Services: r.Services, Nodes: r.Nodes},
 			{Revision: math.MaxUint64, Settled: true, Plan: &api.NodePlan{Revision: math.MaxUint64}},
