@@ -7,6 +7,7 @@ type Waiting struct {
 	Busy bool   // the half itself works on it, and is to be called again soon
 }
 
+// Error says that it waits, and for what.
 func (w *Waiting) Error() string { return "it waits: " + w.For }
 
 // Waits tells whether an error of a role is made of Waiting alone, and whether one of them is Busy.

@@ -35,11 +35,11 @@ func TestHostileAgent(t *testing.T) {
 	for range 10 {
 		hostile.edit(func() {}) // so that it reports again
 	}
-	k := m.AwaitKnown("its budget is used up and its status has come", func(k Known) bool {
+	m.AwaitKnown("its budget is used up and its status has come", func(k Known) bool {
 		return len(k.Events) >= 20 && k.Nodes[hostile.Info.ID].Status != nil && strings.HasPrefix(k.Nodes[hostile.Info.ID].Status.Version, "x")
 	})
 	other.Tell(api.Event{Kind: "agent.test", Text: "something has happened", Alarm: true})
-	k = m.AwaitKnown("the event of another agent", func(k Known) bool { return k.Events[len(k.Events)-1].Kind == "agent.test" })
+	k := m.AwaitKnown("the event of another agent", func(k Known) bool { return k.Events[len(k.Events)-1].Kind == "agent.test" })
 	lies := 0
 	for _, e := range k.Events {
 		if e.Kind == "lie" {
