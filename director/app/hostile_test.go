@@ -59,7 +59,7 @@ func stateOf(t *testing.T, d *directortest.Director, name string) map[api.NodeID
 // When many machines fall silent at once none of them is replaced, and people are told once; one alone is replaced.
 func TestManySilentMachinesAreNotReplaced(t *testing.T) {
 	t.Parallel()
-	d := start(t, directortest.Options{Timing: app.Timing{Silence: 250 * time.Millisecond, Replace: 1500 * time.Millisecond}})
+	d := start(t, directortest.Options{Timing: app.Timing{Silence: 2 * time.Second, Replace: 4 * time.Second}})
 	nodes := running(t, d, "shop", 6)
 	launches := d.Cloud.Launches()
 	d.Cloud.Mute(true, nodes[:2]...)
