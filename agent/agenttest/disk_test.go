@@ -13,6 +13,7 @@ import (
 
 	"conpaas/agent/agenttest"
 	"conpaas/agent/host/hosttest"
+	"conpaas/client/api"
 )
 
 // smallDisk makes a root on a disk of its own, and a way to fill the disk and to free it.
@@ -62,8 +63,8 @@ func TestFullDisk(t *testing.T) {
 	fill()
 	spec := p.Spec(t, "n2", strings.Repeat("too much ", 400), port)
 	spec.Revision = 2
-	if err := p.Client("n2").PutSpec(t.Context(), p.Epoch(), spec); err == nil {
-		t.Error("a spec was accepted that cannot be stored")
+	if err := p.Client("n2").PutSpec(t.Context(), p.Epoch(), spec); api.CodeFrom(err) != api.CodeFull || !strings.Contains(err.Error(), "the disk of this node is full") {
+		t.Errorf("a spec that cannot be stored: %v; want %s and the reason", err, api.CodeFull)
 	}
 	page(t, p, "n2")
 	a.Stop(t)
@@ -77,4 +78,19 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.AwaitReady(t, "n2", 2)
+}
+
+// A full folder for temporary files, which an agent does not use, is not even noticed.
+func TestFullTemporaryFolder(t *testing.T) {
+	dir, fill, _ := smallDisk(t)
+	t.Setenv("TMPDIR", dir)
+	fill()
+	p := agenttest.NewParent(t, agenttest.ParentOptions{})
+	agenttest.Start(t, p, agenttest.Options{Node: "n2", Root: hosttest.Root(t)})
+	p.AwaitConnected(t, "n2")
+	if err := p.Client("n2").PutSpec(t.Context(), p.Epoch(), p.Spec(t, "n2", "Hello", port)); err != nil {
+		t.Fatal(err)
+	}
+	p.AwaitReady(t, "n2", 1)
+	page(t, p, "n2")
 }

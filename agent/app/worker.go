@@ -37,6 +37,7 @@ func (a *App) work(ctx context.Context) {
 	w := &worker{a: a, delays: backoff.NewExponentialBackOff(), again: time.NewTimer(0), reports: map[api.Role]string{}}
 	w.delays.InitialInterval, w.delays.MaxInterval = a.timing.RetryFirst, a.timing.RetryLast
 	defer w.again.Stop()
+	defer w.close()
 	look := time.NewTimer(a.timing.Look)
 	defer look.Stop()
 	retry := false
@@ -61,8 +62,8 @@ func (a *App) work(ctx context.Context) {
 	}
 }
 
-// apply brings the machine to want. The overlay comes first, since roles bind its address; a spec whose blobs are
-// missing leaves the roles as they are.
+// apply brings the machine to want. The overlay comes first, since roles bind its address. Missing blobs keep only
+// the roles waiting that need them; the spec is not applied before all have come.
 func (w *worker) apply(ctx context.Context, want *stored) {
 	if w.done != want {
 		w.delays.Reset()
@@ -82,11 +83,17 @@ func (w *worker) settle(want *stored) {
 	news := w.done != want || w.failed
 	w.done, w.failed = want, w.failure() != ""
 	next := w.a.timing.Reapply
-	if w.err != nil || len(w.errs) > 0 {
+	waits, busy := service.Waits(errors.Join(append(slices.Collect(maps.Values(w.errs)), w.err)...))
+	switch {
+	case busy:
+		next = w.a.timing.Look
+	case w.failed:
 		next = w.delays.NextBackOff()
 	}
 	w.again.Reset(next)
-	if text := w.failure(); text != "" {
+	if text := w.failure(); waits {
+		w.a.log.Debug("spec is not applied yet", "retry", next, "err", text)
+	} else if text != "" {
 		w.a.log.Warn("spec is not applied", "retry", next, "err", text)
 	} else if want != nil && news {
 		w.a.log.Info("spec is applied", "revision", want.Spec.Revision, daemon.KeyService, want.Spec.Service, "roles", len(want.Spec.Roles), "peers", len(want.Spec.Overlay.Peers))
@@ -122,18 +129,26 @@ func (w *worker) perform(ctx context.Context, want *stored) (map[api.Role]error,
 	}
 	lacks := a.lacks(s.Blobs)
 	a.board.change(func(st *api.NodeStatus) { st.Lacks = lacks })
-	if len(lacks) > 0 {
-		return nil, errors.Join(saved, fmt.Errorf("%d of %d blobs have not come yet", len(lacks), len(s.Blobs)))
-	}
 	half, err := w.halfOf(ctx, s.Type)
 	if err != nil {
 		return nil, errors.Join(saved, err)
 	}
 	var errs map[api.Role]error
-	if err := a.safely("apply", func() { errs = half.Apply(ctx, a.host, a.node(s), s.Roles) }); err != nil || len(errs) > 0 {
-		return errs, errors.Join(saved, err)
+	err = a.safely("apply", func() { errs = half.Apply(ctx, a.host, a.node(s), s.Roles) })
+	err = errors.Join(err, a.missing(lacks, s.Blobs))
+	if err == nil && len(errs) == 0 {
+		err = a.prune(s.Blobs)
 	}
-	return nil, errors.Join(saved, a.prune(s.Blobs))
+	return errs, errors.Join(saved, err)
+}
+
+// missing says how many blobs are awaited and how much of the first is here; nil for none. All names are in the status.
+func (a *App) missing(lacks, all []string) error {
+	if len(lacks) == 0 {
+		return nil
+	}
+	length, _, _ := a.FindBlob(lacks[0]) // 0 where there is nothing of it
+	return &service.Waiting{For: fmt.Sprintf("%d of %d blobs have not come yet, the first is %.12s… with %d bytes so far", len(lacks), len(all), lacks[0], length)}
 }
 
 // halfOf gives the half of a type. When the type changes the old half's programs are ended by name, also those
@@ -146,6 +161,7 @@ func (w *worker) halfOf(ctx context.Context, kind api.ServiceType) (service.Half
 		if err := w.half.Stop(ctx, w.a.host); err != nil {
 			return nil, fmt.Errorf("stop the roles of type %s: %w", w.kind, err)
 		}
+		w.close()
 	}
 	make, ok := w.a.halves[kind]
 	if !ok {
@@ -153,6 +169,14 @@ func (w *worker) halfOf(ctx context.Context, kind api.ServiceType) (service.Half
 	}
 	w.kind, w.half = kind, make()
 	return w.half, nil
+}
+
+// close ends what the half does in the background.
+func (w *worker) close() {
+	if c, ok := w.half.(service.Closer); ok {
+		c.Close()
+	}
+	w.half = nil
 }
 
 // look asks how the roles are, and tells when to look again.
@@ -171,7 +195,11 @@ func (w *worker) look(ctx context.Context) time.Duration {
 	pause := w.a.timing.Watch
 	for i, r := range roles {
 		if err := w.errs[r.Role]; err != nil {
-			roles[i].State, roles[i].Reason = api.RoleFailed, err.Error()
+			if waits, _ := service.Waits(err); !waits {
+				roles[i].State, roles[i].Reason = api.RoleFailed, err.Error()
+			} else if r.Reason == "" {
+				roles[i].Reason = err.Error()
+			}
 		}
 		if roles[i].State == api.RoleStarting || roles[i].State == api.RoleFailed {
 			pause = w.a.timing.Look

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+
+	"conpaas/client/daemon/proc"
 )
 
 // Command is a short-lived program of a service's half, for example one that checks a configuration.
@@ -27,13 +29,10 @@ func (h *Host) Command(ctx context.Context, c Command) (output []byte, exit int,
 	command.Dir = filepath.Join("/", h.root)
 	command.Env = append([]string{"PATH=" + programPath, "HOME=/", "LANG=C.UTF-8"}, c.Env...)
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if c.User != (User{}) {
-		command.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(c.User.UID), Gid: uint32(c.User.GID)}
-	}
 	command.WaitDelay = outputGrace
 	var out kept
 	command.Stdout, command.Stderr = &out, &out // one pipe, so that what is written stays in order
-	if err := command.Start(); err != nil {
+	if err := proc.User(c.User).Start(command.SysProcAttr, command.Start); err != nil {
 		return nil, 0, fmt.Errorf("start %s: %w", c.Path, err)
 	}
 	err = awaitCommand(ctx, command.Process.Pid)

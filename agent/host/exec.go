@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"conpaas/client/api"
+	"conpaas/client/daemon/proc"
 )
 
 // Bounds of commands.
@@ -120,10 +121,10 @@ func awaitCommand(ctx context.Context, pid int) error {
 	}()
 	select {
 	case err := <-ended:
-		return errors.Join(err, endSession(pid))
+		return errors.Join(err, proc.EndSession(pid))
 	case <-ctx.Done():
 	}
-	err := endSession(pid)
+	err := proc.EndSession(pid)
 	return errors.Join(err, <-ended)
 }
 

@@ -91,10 +91,8 @@ func TestExecKillsItsSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err == nil {
-		if state, _, _ := parseStat(stat); state != 'Z' {
-			t.Errorf("process %d lives on: %s", pid, stat)
-		}
+	if err == nil && !strings.Contains(string(stat), ") Z ") {
+		t.Errorf("process %d lives on: %s", pid, stat)
 	}
 }
 
@@ -159,24 +157,5 @@ func TestExecsAreBounded(t *testing.T) {
 	all.Wait()
 	if _, _, last := record(t, h, t.Context(), api.ExecRequest{Command: []string{"true"}}); last.Exit == nil {
 		t.Errorf("after the others have ended: %+v", last)
-	}
-}
-
-func TestParseStat(t *testing.T) {
-	for _, c := range []struct {
-		text    string
-		state   byte
-		session int
-		ok      bool
-	}{
-		{"12 (sh) S 1 12 7 0 -1", 'S', 7, true},
-		{"12 (a) Z 9 9 9) R 1 12 8 0", 'R', 8, true},
-		{"12 (sh", 0, 0, false},
-		{"", 0, 0, false},
-	} {
-		state, session, ok := parseStat([]byte(c.text))
-		if state != c.state || session != c.session || ok != c.ok {
-			t.Errorf("parseStat(%q) = %c, %d, %t", c.text, state, session, ok)
-		}
 	}
 }

@@ -22,9 +22,9 @@ import (
 type Program struct {
 	Name  string // unique under its supervisor; also the name of its log
 	Path  string
-	Args  []string // without the program's own name
-	Env   []string // beside PATH
-	User  User
+	Args  []string       // without the program's own name
+	Env   []string       // beside PATH
+	User  User           // a program of another than root never gets more rights than this user's
 	Stop  syscall.Signal // asks it to end; 0: SIGTERM
 	Grace time.Duration  // how long it may take to end before it is killed with its whole session; 0: 10 s
 	Keep  bool           // a running one is kept although it differs: the change takes effect when it is next started
@@ -44,7 +44,8 @@ type ProgramState struct {
 // ended before. What runs is kept on disk, so that the next agent adopts it.
 type Supervisor struct {
 	log     *slog.Logger
-	dir     *Tree
+	dir     *Tree  // for root alone
+	home    string // where programs start, which each user may enter
 	logs    *Logs
 	changed chan struct{}
 
@@ -65,7 +66,7 @@ func (h *Host) supervisor(group string) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Supervisor{log: h.log, dir: dir, logs: h.logs, changed: make(chan struct{}, 1), units: map[string]*unit{}}
+	s := &Supervisor{log: h.log, dir: dir, home: filepath.Join("/", h.root), logs: h.logs, changed: make(chan struct{}, 1), units: map[string]*unit{}}
 	files, err := dir.Names(".")
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
@@ -181,7 +182,7 @@ const programPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 func (s *Supervisor) spec(p Program) proc.Spec {
 	return proc.Spec{
-		Name: p.Name, Path: p.Path, Args: p.Args, Env: append([]string{"PATH=" + programPath}, p.Env...), Dir: s.dir.Dir(),
-		Log: s.logs.Path(p.Name), UID: p.User.UID, GID: p.User.GID,
+		Name: p.Name, Path: p.Path, Args: p.Args, Env: append([]string{"PATH=" + programPath}, p.Env...), Dir: s.home,
+		Log: s.logs.Path(p.Name), User: proc.User(p.User),
 	}
 }

@@ -218,6 +218,41 @@ func TestLeftoversOfADeadLeader(t *testing.T) {
 	}
 }
 
+// A program of another user than the agent's is started, adopted and replaced like any other.
+func TestProgramOfAnotherUser(t *testing.T) {
+	h := hosttest.New(t)
+	p := host.Program{Name: "web", Path: "/bin/sh", User: host.User{UID: 12345, GID: 54321, Groups: []int{7}}, Args: []string{
+		"-c", "echo as $(id -u) $(id -g) $(id -G) in $(pwd) $(grep NoNewPrivs /proc/self/status); exec sleep 1000",
+	}}
+	pid := ensure(t, h, p)
+	want := "as 12345 54321 54321 7 in " + h.Root() + " NoNewPrivs: 1"
+	said, tick, limit := "", time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for said != want {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("it says %q; want %q", said, want)
+		}
+		text, err := h.Logs().Tail("web", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said = strings.Join(strings.Fields(string(text)), " ")
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h = hosttest.Open(t, h.Root())
+	if now := ensure(t, h, p); now != pid {
+		t.Errorf("process %d was not adopted: %d runs", pid, now)
+	}
+	p.User.Groups = nil
+	if now := ensure(t, h, p); now == pid {
+		t.Error("other groups have changed nothing")
+	}
+}
+
 func TestEnsureRefuses(t *testing.T) {
 	h := hosttest.New(t)
 	for _, name := range []string{"", "../web", "a/b", "UPPER", ".hidden", strings.Repeat("x", 64)} {

@@ -51,7 +51,7 @@ func (t *Tree) Mkdir(name string, mode fs.FileMode, owner User) error {
 	if err == nil {
 		err = t.root.Chmod(name, mode)
 	}
-	if err == nil && owner != (User{}) {
+	if err == nil && !owner.root() {
 		err = t.root.Chown(name, owner.UID, owner.GID)
 	}
 	return t.wrap("make directory", name, err)

@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"reflect"
 	"sync"
 	"syscall"
@@ -216,27 +215,15 @@ func (u *unit) end(ctx context.Context) error {
 	}
 	p, _ := u.now()
 	if process == nil {
-		if process, err = u.leftovers(); err != nil {
-			return err
-		}
-		p = Program{}
+		err = proc.EndLeftovers(ctx, u.file)
+	} else {
+		err = kill(ctx, process, p)
 	}
-	if process != nil {
-		if err := kill(ctx, process, p); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	u.record(nil, func(st *ProgramState) { *st = ProgramState{Name: st.Name} })
 	return nil
-}
-
-// leftovers ends what a leader that is dead has left behind, which only the start of another program does: it starts
-// one that ends at once. It gives nil where there was nothing.
-func (u *unit) leftovers() (*proc.Process, error) {
-	if _, err := u.s.dir.Size(u.name + stateSuffix); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return proc.Start(u.file, u.s.spec(Program{Name: u.name, Path: "/bin/true"}))
 }
 
 func (u *unit) release() {

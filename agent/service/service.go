@@ -27,7 +27,8 @@ type Half interface {
 	// Apply makes the machine run exactly these roles, and ends what else of the service runs there. It is
 	// idempotent: a second call with the same roles disturbs nothing. It starts things and does not wait
 	// until they serve. The errors are per role; a role without one was applied. It is called again for
-	// errors, with a growing delay.
+	// errors, with a growing delay. A role that cannot be applied yet, its blobs missing for example, goes on
+	// as it is and has a *Waiting.
 	Apply(ctx context.Context, h *host.Host, n Node, roles []api.RoleSpec) map[api.Role]error
 
 	// Status looks at the roles that were last applied: each of them as starting, ready, drained or failed, and roles of

@@ -82,7 +82,7 @@ func TestStreamGivesWholeStatuses(t *testing.T) {
 		api.ManagerReport{Snapshot: true, Nodes: nodes(api.NodeHealth{Node: "n1", Status: status("e", direct("n9"))})},
 	)
 	var got []string
-	for r, err := range c.Stream(t.Context(), epoch) {
+	for r, err := range c.Stream(t.Context(), epoch, nil) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func TestStreamEndsWithItsError(t *testing.T) {
 	c, _ := serve(t, http.StatusOK, api.ManagerReport{Revision: 1}, "{")
 	var last error
 	count := 0
-	for _, err := range c.Stream(t.Context(), epoch) {
+	for _, err := range c.Stream(t.Context(), epoch, nil) {
 		count++
 		last = err
 	}
@@ -121,7 +121,7 @@ func TestStreamEndsWithItsError(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, err := range c.Stream(ctx, epoch) {
+	for _, err := range c.Stream(ctx, epoch, nil) {
 		if err == nil {
 			t.Error("a stream without a context gives a line")
 		}

@@ -12,6 +12,7 @@ import (
 // the peers that have changed since the last one.
 type merger struct {
 	overlays map[api.NodeID][]api.PeerStatus
+	known    func(api.NodeID) bool // nil: all are
 }
 
 // merge makes every Status in a line of the stream whole.
@@ -19,17 +20,33 @@ func (m *merger) merge(r *api.ManagerReport) {
 	if r.Snapshot || m.overlays == nil {
 		m.overlays = make(map[api.NodeID][]api.PeerStatus)
 	}
+	if m.known != nil {
+		r.Nodes = slices.DeleteFunc(r.Nodes, func(h api.NodeHealth) bool { return !m.known(h.Node) })
+	}
 	for i, h := range r.Nodes {
 		if h.Status == nil {
 			delete(m.overlays, h.Node)
 			continue
 		}
 		whole := *h.Status
-		whole.Overlay = apply(m.overlays[h.Node], h.Status.Overlay)
+		whole.Overlay = apply(m.overlays[h.Node], m.trusted(h.Status.Overlay))
 		m.overlays[h.Node] = whole.Overlay
 		r.Nodes[i].Status = &whole
 	}
 }
+
+// trusted leaves the peers out that are not known, and cuts what is no name; a removal is always let through.
+func (m *merger) trusted(peers []api.PeerStatus) []api.PeerStatus {
+	if m.known == nil {
+		return peers
+	}
+	return slices.DeleteFunc(peers, func(p api.PeerStatus) bool {
+		return p.Path != "" && !m.known(p.Peer) || len(p.Peer)+len(p.Path)+len(p.Relay)+len(p.Endpoint.Addr().Zone()) > peerMax
+	})
+}
+
+// peerMax is how many bytes the names in a peer's status may have.
+const peerMax = 512
 
 // apply gives the peers in order of their ids with the changes made; a change without a path takes a peer away.
 func apply(known, changes []api.PeerStatus) []api.PeerStatus {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/google/renameio/v2/maybe"
 
@@ -110,6 +111,9 @@ func (g *Guard) raise(epoch api.Epoch, changes bool) error {
 		return nil
 	}
 	if err := g.write(epoch); err != nil {
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			return api.Errorf(api.CodeFull, "the disk of this node is full: epoch %s cannot be kept", show(epoch))
+		}
 		return fmt.Errorf("keep epoch %s: %w", show(epoch), err)
 	}
 	g.current = epoch

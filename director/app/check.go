@@ -25,7 +25,7 @@ func checkPlan(service store.Service, nodes []store.Node, plan api.ServicePlan, 
 	find := func(id api.NodeID) (store.Node, bool) {
 		i := slices.IndexFunc(nodes, func(n store.Node) bool { return n.ID == id })
 		if i < 0 {
-			refusal = fmt.Sprintf("node %s is not of service %s", id, service.ID)
+			refusal = fmt.Sprintf("node %.80q is not of service %s", id, service.ID)
 			return store.Node{}, false
 		}
 		return nodes[i], true
@@ -33,7 +33,7 @@ func checkPlan(service store.Service, nodes []store.Node, plan api.ServicePlan, 
 	leaving := make(map[api.NodeID]bool)
 	for _, id := range plan.Drain {
 		n, ok := find(id)
-		if !ok {
+		if !ok || leaving[id] {
 			continue
 		}
 		leaving[id] = true
@@ -64,7 +64,7 @@ func checkPlan(service store.Service, nodes []store.Node, plan api.ServicePlan, 
 	kind, _ := api.FindServiceKind(service.Type)
 	for role, count := range plan.Wanted {
 		if _, ok := kind.FindRole(role); !ok || count < 0 || count > mostNodes {
-			return steps, fmt.Sprintf("service %s is to have %d machines of role %q", service.ID, count, role)
+			return steps, fmt.Sprintf("service %s is to have %d machines of role %.80q", service.ID, count, role)
 		}
 	}
 	have := make(map[api.Role]int)

@@ -47,6 +47,9 @@ func problem(err error) error {
 func taken(err error, what, name string) error {
 	if errors.Is(err, store.ErrExists) {
 		e := api.Errorf(api.CodeConflict, "%s %q exists already; choose another name", what, name)
+		if errors.Is(err, store.ErrAlike) {
+			e = api.Errorf(api.CodeConflict, "%s %q would be taken for one that exists, whose name differs in case alone; choose another name", what, name)
+		}
 		e.Field = "name"
 		return e
 	}

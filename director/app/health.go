@@ -17,6 +17,9 @@ func (w *worker) health(ctx context.Context, s *snapshot, seen observed, next *d
 	if s.application.Wanted != store.ApplicationRunning {
 		return nil
 	}
+	if silent, _ := unreachable(s); silent == 0 {
+		w.braked = false
+	}
 	for _, n := range slices.Clone(s.nodes) {
 		if neverJoined(n) || !acts(n) {
 			delete(w.silent, n.ID)
@@ -97,9 +100,9 @@ func (w *worker) silence(ctx context.Context, s *snapshot, n store.Node, next *d
 		next.at(limit)
 		return nil
 	}
-	if !n.IsManager() && w.meltdown(s) {
+	if !n.IsManager() && meltdown(s) {
 		next.at(next.now.Add(timing.Silence))
-		return nil
+		return w.tellMeltdown(ctx, s)
 	}
 	return w.step(ctx, s, n.ID, life.NodeGiveUp, store.NodeChange{
 		Reason: fmt.Sprintf("nothing has been heard of it for %v, though its cloud says that its machine runs", next.now.Sub(since).Round(time.Second)),
@@ -108,8 +111,13 @@ func (w *worker) silence(ctx context.Context, s *snapshot, n store.Node, next *d
 
 // meltdown tells whether so many nodes are silent at once that the fault is likely elsewhere, and replacing them
 // would do more harm: more than one, and more than a fifth.
-func (w *worker) meltdown(s *snapshot) bool {
-	silent, all := 0, 0
+func meltdown(s *snapshot) bool {
+	silent, all := unreachable(s)
+	return silent > 1 && silent*5 > all
+}
+
+// unreachable counts the machines of services that are silent, and all.
+func unreachable(s *snapshot) (silent, all int) {
 	for _, n := range s.nodes {
 		if n.IsManager() || neverJoined(n) || !acts(n) {
 			continue
@@ -119,5 +127,21 @@ func (w *worker) meltdown(s *snapshot) bool {
 			silent++
 		}
 	}
-	return silent > 1 && silent*5 > all
+	return silent, all
+}
+
+// tellMeltdown tells people once that nothing is replaced, and why.
+func (w *worker) tellMeltdown(ctx context.Context, s *snapshot) error {
+	if w.braked {
+		return nil
+	}
+	silent, all := unreachable(s)
+	err := w.d.store.Update(ctx, "application.meltdown", func(tx *store.Tx) error {
+		_, err := tx.AddEvent(store.Event{Application: w.id, Kind: "nodes.silent", Alarm: true, Text: fmt.Sprintf(
+			"%d of %d machines are silent at once, though their clouds say that they run: none is replaced until most are heard again; look at the network between them and the manager, or remove those that are lost",
+			silent, all)})
+		return err
+	})
+	w.braked = err == nil
+	return err
 }

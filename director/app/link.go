@@ -33,6 +33,9 @@ type link struct {
 	lacks   []string      // blobs that the connected manager has not got yet
 	lacking chan struct{} // wakes the one who sends them
 	stop    context.CancelFunc
+	known   told // by wanted
+
+	events, reports *rate.Limiter // of the application, whatever connection its manager has
 }
 
 // push is one spec on its way.
@@ -65,7 +68,10 @@ func (o observed) service(id api.ServiceID) (api.ServicePlan, bool) {
 }
 
 func newLink(w *worker) *link {
-	return &link{w: w, report: observed{since: time.Now()}, news: make(chan struct{}), lacking: make(chan struct{}, 1)}
+	return &link{
+		w: w, report: observed{since: time.Now()}, news: make(chan struct{}), lacking: make(chan struct{}, 1),
+		events: rate.NewLimiter(eventsPerSecond, eventsAtOnce), reports: rate.NewLimiter(reportsPerSecond, reportsAtOnce),
+	}
 }
 
 // seen gives what the manager has said; its maps must not be changed.
@@ -152,7 +158,7 @@ func (l *link) want(p push) {
 	if l.wanted != nil && reflect.DeepEqual(*l.wanted, p) {
 		return
 	}
-	l.wanted = &p
+	l.wanted, l.known = &p, newTold(p.spec)
 	l.tell()
 }
 
@@ -207,26 +213,24 @@ func (l *link) pushing(ctx context.Context, client *manager.Client) {
 	}
 }
 
-const (
-	eventsPerSecond = 1
-	eventsAtOnce    = 200
-	eventText       = 4 << 10 // bytes that are kept of an event's text
-)
-
 // reading takes in the manager's reports until the connection ends.
 func (l *link) reading(ctx context.Context, client *manager.Client, epoch api.Epoch) {
-	events := rate.NewLimiter(eventsPerSecond, eventsAtOnce) // beyond it a manager's events are dropped, never its state
+	events, reports := l.events, l.reports // beyond them events are dropped, and reports have to wait
 	for ctx.Err() == nil {
-		for report, err := range client.Stream(ctx, epoch) {
+		for report, err := range client.Stream(ctx, epoch, l.mayName) {
 			if err != nil {
 				if ctx.Err() == nil {
 					l.w.log.Warn("the manager's reports broke off", daemon.KeyError, err)
 				}
 				break
 			}
+			if reports.Wait(ctx) != nil {
+				break
+			}
+			bound(&report)
 			l.take(ctx, report)
 			if report.Event != nil && events.Allow() {
-				l.w.record(ctx, *report.Event)
+				l.w.record(ctx, l.own(*report.Event))
 			}
 		}
 		select {
@@ -261,7 +265,7 @@ func (l *link) take(ctx context.Context, r api.ManagerReport) {
 	if health == nil {
 		health = make(map[api.NodeID]api.NodeHealth)
 	}
-	known := l.told()
+	known := l.known
 	for _, s := range r.Services {
 		if known.services[s.Service] {
 			services[s.Service] = s
@@ -283,19 +287,36 @@ type told struct {
 	services map[api.ServiceID]bool
 }
 
-// told gives what the newest spec names; l.mu is held.
-func (l *link) told() told {
+func newTold(s api.ManagerSpec) told {
 	t := told{nodes: make(map[api.NodeID]bool), services: make(map[api.ServiceID]bool)}
-	if l.wanted == nil {
-		return t
-	}
-	for _, n := range l.wanted.spec.Nodes {
+	for _, n := range s.Nodes {
 		t.nodes[n.ID], t.services[n.Service] = true, true
 	}
-	for _, s := range l.wanted.spec.Application.Services {
+	for _, s := range s.Application.Services {
 		t.services[s.ID] = true
 	}
 	return t
+}
+
+// own makes an event one of the manager's own application: things that it has not been told of are not named.
+func (l *link) own(e api.Event) api.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.known.nodes[e.Node] {
+		e.Node = ""
+	}
+	if !l.known.services[e.Service] {
+		e.Service = 0
+	}
+	e.Text, e.Kind = cut(e.Text, textMax), cut(e.Kind, nameMax)
+	return e
+}
+
+// mayName tells whether the manager has been told of a node.
+func (l *link) mayName(id api.NodeID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.known.nodes[id]
 }
 
 // knows waits until the connected manager knows the key of a node.

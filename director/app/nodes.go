@@ -103,8 +103,8 @@ func (d *Director) roomFor(tx *store.Tx, s store.Service, nodes map[api.Role]int
 		total += count
 	}
 	if total > plan.AgentsPerService() {
-		return api.Errorf(api.CodeQuota, "service %q would have %s, and the network %s has addresses for %d in a service (VPN_SERVICE_BITS = %d)",
-			s.Name, machines(total), plan.Prefix(), plan.AgentsPerService(), plan.ServiceBits())
+		return api.Errorf(api.CodeQuota, "service %q would have %s, and the network %s has addresses for %d in a service (VPN_NETMASK = %d, VPN_SERVICE_BITS = %d); add another service, or lower one of the two for applications that are created then",
+			s.Name, machines(total), plan.Prefix(), plan.AgentsPerService(), plan.Prefix().Bits(), plan.ServiceBits())
 	}
 	return nil
 }

@@ -290,7 +290,6 @@ func lost(op store.Operation) map[api.Role]int {
 
 // record keeps an event that the manager has told, in the history of the application.
 func (w *worker) record(ctx context.Context, e api.Event) {
-	e.Text, e.Kind = e.Text[:min(len(e.Text), eventText)], e.Kind[:min(len(e.Kind), 64)]
 	err := w.d.store.Update(ctx, "manager.event", func(tx *store.Tx) error {
 		_, err := tx.AddEvent(store.Event{Application: w.id, Service: e.Service, Node: e.Node, Kind: e.Kind, Text: e.Text, Alarm: e.Alarm})
 		return err

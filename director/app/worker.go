@@ -28,6 +28,7 @@ type worker struct {
 	silent   map[api.NodeID]time.Time    // since when a node is not connected
 	failures map[api.ServiceID]*failures // of machines, per service; 0 is the manager
 	refused  string                      // the last refusal of the manager's plan, to tell it once
+	braked   bool                        // people were told that silent machines are not replaced
 }
 
 // failures counts the machines that failed one after another, and makes the next wait.

@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -55,40 +56,12 @@ func (d Driver) Complete(values map[string]string) (map[string]string, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if _, known := full[name]; !known {
-			return nil, fmt.Errorf("a cloud of kind %s has no option %s; the nearest is %s", d.Kind, name, nearest(name, d.Options))
+			names := make([]string, len(d.Options))
+			for i, o := range d.Options {
+				names[i] = o.Name
+			}
+			return nil, fmt.Errorf("a cloud of kind %s has no option %s; the nearest is %s", d.Kind, name, cmp.Or(Nearest(name, names), "none"))
 		}
 	}
 	return full, nil
-}
-
-// nearest gives the name of the option with the smallest edit distance to name.
-func nearest(name string, options []Option) string {
-	best, least := "none", -1
-	for _, o := range options {
-		if d := distance(strings.ToUpper(name), o.Name); least < 0 || d < least {
-			best, least = o.Name, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two strings, in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -25,6 +25,9 @@ type Cloud struct {
 	// code, where it is set, gives the reason against a code version, "" for none.
 	code  func(version string) string
 	specs map[api.ApplicationID]api.ManagerSpec // what the managers got last
+	mute  map[api.NodeID]bool                   // machines that run and of which nothing is heard
+	// lie, where it is set, gives what managers say in place of the truth.
+	lie func(api.ManagerReport) []api.ManagerReport
 }
 
 // NewCloud gives a cloud without machines.
@@ -37,6 +40,35 @@ func (c *Cloud) Refuse(f func(launch int) error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refuse = f
+}
+
+// Mute makes the machines of nodes run on with nothing heard of them, or be heard again.
+func (c *Cloud) Mute(mute bool, nodes ...api.NodeID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mute == nil {
+		c.mute = make(map[api.NodeID]bool)
+	}
+	for _, n := range nodes {
+		c.mute[n] = mute
+	}
+}
+
+// Lie sets what managers say in place of each true report; nil: the truth.
+func (c *Cloud) Lie(f func(api.ManagerReport) []api.ManagerReport) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lie = f
+}
+
+func (c *Cloud) said(r api.ManagerReport) []api.ManagerReport {
+	c.mu.Lock()
+	f := c.lie
+	c.mu.Unlock()
+	if f == nil {
+		return []api.ManagerReport{r}
+	}
+	return f(r)
 }
 
 // RefuseCode sets who decides, for the machines, about code versions: it gives the reason against one, or "".
@@ -187,7 +219,7 @@ func (c *Cloud) alive(node api.NodeID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range c.machines {
-		if m.node == node && m.joined.Load() {
+		if m.node == node && m.joined.Load() && !c.mute[node] {
 			return true
 		}
 	}

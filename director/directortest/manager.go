@@ -51,8 +51,10 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "GET /v1/stream":
 		out := wire.NewLineWriter(w)
 		for r.Context().Err() == nil {
-			if err := out.Write(m.report()); err != nil {
-				return
+			for _, line := range m.cloud.said(m.report()) {
+				if err := out.Write(line); err != nil {
+					return
+				}
 			}
 			select {
 			case <-time.After(10 * time.Millisecond):

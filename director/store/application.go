@@ -172,6 +172,9 @@ func (tx *Tx) CreateApplication(n NewApplication) (Application, error) {
 		OwnerID: int64(n.Owner), Name: n.Name, Cloud: n.Cloud, Wanted: string(ApplicationStopped), State: string(api.StateInit),
 		Since: tx.now, Revision: 1, Prefix: n.Prefix.String(), ServiceBits: n.ServiceBits, Created: tx.now,
 	}
+	if err := tx.freeName(&applicationRow{}, n.Name, 0, "owner_id = ?", int64(n.Owner)); err != nil {
+		return Application{}, fmt.Errorf("application %q: %w", n.Name, err)
+	}
 	if err := tx.db.Create(&row).Error; err != nil {
 		return Application{}, rowError(err, "application %q", n.Name)
 	}
@@ -184,7 +187,7 @@ func (tx *Tx) CreateApplication(n NewApplication) (Application, error) {
 func (tx *Tx) RenameApplication(id api.ApplicationID, name string) (Application, error) {
 	return tx.changeApplication(id, func(row *applicationRow) error {
 		row.Name = name
-		return nil
+		return tx.freeName(&applicationRow{}, name, row.ID, "owner_id = ?", row.OwnerID)
 	})
 }
 

@@ -37,6 +37,10 @@ func TestApplications(t *testing.T) {
 		_, err := tx.CreateApplication(small(alice.ID, "shop"))
 		return err
 	})
+	updateFails(t, s, ErrAlike, func(tx *Tx) error {
+		_, err := tx.CreateApplication(small(alice.ID, "Shop"))
+		return err
+	})
 	updateFails(t, s, ErrNotFound, func(tx *Tx) error {
 		_, err := tx.CreateApplication(small(99, "x"))
 		return err
@@ -168,6 +172,12 @@ func TestServices(t *testing.T) {
 		_, err := tx.RenameService(a.ID, web.ID, "db")
 		return err
 	})
+	for _, change := range []func(tx *Tx) error{
+		func(tx *Tx) error { _, err := startedService(tx, a.ID, "DB"); return err },
+		func(tx *Tx) error { _, err := tx.RenameService(a.ID, web.ID, "Db"); return err },
+	} {
+		updateFails(t, s, ErrAlike, change)
+	}
 	revision := revisionOf(t, s, a.ID)
 	update(t, s, func(tx *Tx) error {
 		return errors.Join(

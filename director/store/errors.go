@@ -13,6 +13,7 @@ import (
 var (
 	ErrNotFound = errors.New("not found")      // unknown, or of somebody else
 	ErrExists   = errors.New("exists already") // the name, serial or machine is taken
+	ErrAlike    = fmt.Errorf("a name that differs in case alone %w", ErrExists)
 	ErrConflict = errors.New("not possible now")
 	ErrQuota    = errors.New("limit reached")        // no address, partition or machine is left
 	ErrOtherKey = errors.New("bound to another key") // a second key tries to join as the same node

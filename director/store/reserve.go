@@ -180,7 +180,8 @@ func (tx *Tx) freePartition(a Application) (int, error) {
 		return 0, rowError(err, "partitions of application %s", a.ID)
 	}
 	if len(used) >= plan.ServicesPerApplication() {
-		return 0, fmt.Errorf("no room for another service in application %q: %d used: %w", a.Name, len(used), ErrQuota)
+		return 0, fmt.Errorf("the network of application %q has room for %d services (VPN_SERVICE_BITS = %d), remove one, or raise that for applications that are created then: %w",
+			a.Name, plan.ServicesPerApplication(), plan.ServiceBits(), ErrQuota)
 	}
 	return lowestFree(used, 0, 1)[0], nil
 }

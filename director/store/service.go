@@ -125,6 +125,9 @@ func (tx *Tx) CreateService(application api.ApplicationID, n NewService) (Servic
 	if err != nil {
 		return Service{}, err
 	}
+	if err := tx.freeName(&serviceRow{}, n.Name, 0, "application_id = ?", row.ID); err != nil {
+		return Service{}, fmt.Errorf("service %q in application %q: %w", n.Name, row.Name, err)
+	}
 	row.LastService++
 	service := serviceRow{
 		ApplicationID: row.ID, ID: row.LastService, Type: string(n.Type), Name: n.Name, Cloud: n.Cloud,
@@ -150,6 +153,9 @@ func (tx *Tx) CreateService(application api.ApplicationID, n NewService) (Servic
 
 // RenameService gives it another name. ErrExists when the name is taken in the application.
 func (tx *Tx) RenameService(application api.ApplicationID, id api.ServiceID, name string) (Service, error) {
+	if err := tx.freeName(&serviceRow{}, name, int64(id), "application_id = ?", int64(application)); err != nil {
+		return Service{}, fmt.Errorf("service %q: %w", name, err)
+	}
 	return tx.changeService(application, id, func(row *serviceRow) { row.Name = name })
 }
 

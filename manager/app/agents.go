@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"conpaas/client/agent"
 	"conpaas/client/api"
 	"conpaas/client/daemon"
@@ -64,8 +66,22 @@ func (w *Worker) connected(child string, h api.Hello, s *wire.Session) {
 		}
 		w.sessions[s] = known
 		w.log.Info("agent connected", daemon.KeyNode, child, "boot", h.BootID, "version", h.Version)
-		w.work.Go(func() { w.follow(known, s) })
+		events := w.budget(known.node)
+		w.work.Go(func() { w.follow(known, s, events) })
 	})
+}
+
+// budget is of the events of one agent, over all its connections. It is called by the loop.
+func (w *Worker) budget(id api.NodeID) *rate.Limiter {
+	for old := range w.budgets {
+		if w.core.nodes[old] == nil {
+			delete(w.budgets, old)
+		}
+	}
+	if w.budgets[id] == nil {
+		w.budgets[id] = rate.NewLimiter(eventRate, eventBurst)
+	}
+	return w.budgets[id]
 }
 
 func (w *Worker) disconnected(child string, s *wire.Session, err error) {

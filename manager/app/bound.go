@@ -1,6 +1,7 @@
 package app
 
 import (
+	"net/netip"
 	"strings"
 
 	"conpaas/client/api"
@@ -41,6 +42,9 @@ func bound(id api.NodeID, s *api.NodeStatus) {
 	for i := range s.Overlay {
 		p := &s.Overlay[i]
 		p.Peer, p.Relay, p.Path = cut(p.Peer, nameMax), cut(p.Relay, nameMax), cut(p.Path, nameMax)
+		if p.Endpoint.Addr().Zone() != "" { // of any length, and of no meaning elsewhere
+			p.Endpoint = netip.AddrPort{}
+		}
 	}
 }
 

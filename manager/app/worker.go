@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"conpaas/client/api"
 	"conpaas/client/daemon"
 	"conpaas/client/wire"
@@ -61,6 +63,7 @@ type Worker struct {
 	blobs      *blobs
 	blobPlaces chan struct{}            // free places for sending blobs
 	deliveries map[api.NodeID]*delivery // only in the loop
+	budgets    map[api.NodeID]*rate.Limiter
 	work       sync.WaitGroup
 
 	board *board
@@ -75,7 +78,7 @@ func New(cfg Config) (*Worker, error) {
 		cfg: cfg, log: cfg.Log.With(daemon.KeyApplication, cfg.Application), core: newCore(cfg.Halves, cfg.Timing),
 		inbox: make(chan func(), 1024), ended: make(chan struct{}), putting: make(chan struct{}, 1), sessions: map[*wire.Session]*session{},
 		fast: make(chan struct{}, fastCalls), slow: make(chan struct{}, slowCalls), board: newBoard(),
-		blobPlaces: make(chan struct{}, blobSends), deliveries: map[api.NodeID]*delivery{},
+		blobPlaces: make(chan struct{}, blobSends), deliveries: map[api.NodeID]*delivery{}, budgets: map[api.NodeID]*rate.Limiter{},
 	}
 	var err error
 	if w.blobs, err = openBlobs(filepath.Join(filepath.Dir(cfg.Cache), "blobs")); err != nil {

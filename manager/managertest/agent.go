@@ -38,6 +38,7 @@ type Agent struct {
 	hold    chan struct{} // specs are answered once it is closed; nil: at once
 	mute    bool          // nothing is reported any more, not even a sign of life
 	event   *api.Event    // to be reported
+	lie     func(api.AgentReport) []api.AgentReport
 	blobs   map[string][]byte
 	cut     int // bytes after which the receiving of the next blob breaks off; 0: it does not
 }
@@ -140,6 +141,9 @@ func (a *Agent) Mute(mute bool) { a.edit(func() { a.mute = mute }) }
 // Tell makes the agent report an event.
 func (a *Agent) Tell(e api.Event) { a.edit(func() { a.event = &e }) }
 
+// Lie sets what the agent says in place of each true report with a status; nil: the truth.
+func (a *Agent) Lie(f func(api.AgentReport) []api.AgentReport) { a.edit(func() { a.lie = f }) }
+
 // edit changes the agent and tells its streams and the test.
 func (a *Agent) edit(f func()) {
 	a.mu.Lock()
@@ -235,11 +239,18 @@ func (a *Agent) stream(w http.ResponseWriter, r *http.Request, _ func(string) st
 	out := wire.NewLineWriter(w)
 	for {
 		a.mu.Lock()
-		status, event, mute, changed := a.status(), a.event, a.mute, a.changed
+		status, event, mute, lie, changed := a.status(), a.event, a.mute, a.lie, a.changed
 		a.event = nil
 		a.mu.Unlock()
-		if !mute {
-			if err := out.Write(api.AgentReport{Status: &status, Event: event}); err != nil {
+		reports := []api.AgentReport{{Status: &status, Event: event}}
+		if lie != nil {
+			reports = lie(reports[0])
+		}
+		for _, r := range reports {
+			if mute {
+				break
+			}
+			if err := out.Write(r); err != nil {
 				return err
 			}
 		}

@@ -136,7 +136,7 @@ func (m *Manager) Watch() {
 		defer close(ended)
 		for ctx.Err() == nil {
 			m.d.await(ctx, func() bool { return m.d.hub.Connected(string(m.Node)) })
-			for report, err := range m.Stream(ctx, m.Epoch()) {
+			for report, err := range m.Stream(ctx, m.Epoch(), nil) {
 				if err != nil {
 					break
 				}

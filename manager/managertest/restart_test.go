@@ -36,7 +36,7 @@ func TestStaleDirectorIsRefused(t *testing.T) {
 	if err := m.PutApplication(t.Context(), old, s); api.CodeFrom(err) != api.CodeStale {
 		t.Errorf("a spec of a deposed director gets %v, want %s", err, api.CodeStale)
 	}
-	for _, err := range m.Stream(t.Context(), old) {
+	for _, err := range m.Stream(t.Context(), old, nil) {
 		if api.CodeFrom(err) != api.CodeStale {
 			t.Errorf("the stream of a deposed director gets %v, want %s", err, api.CodeStale)
 		}

@@ -20,9 +20,11 @@ const (
 	lintTells = 5                // broken files that are named
 )
 
-// check lets PHP read every .php file of a version. When the time is up it gives an error, and the next call goes
-// on where this one was.
-func (s *Half) check(ctx context.Context, h *host.Host, p paths, id string) error {
+// check lets PHP read every .php file of a version, and says how far it is. A version for which the time is too short
+// is refused.
+func (s *Half) check(ctx context.Context, h *host.Host, p paths, id string, say func(format string, args ...any)) error {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.check)
+	defer cancel()
 	r := readRecord(h, id)
 	if !r.Unpacked || r.Checked || r.Broken != "" {
 		return nil
@@ -42,16 +44,18 @@ func (s *Half) check(ctx context.Context, h *host.Host, p paths, id string) erro
 	l := linter{h: h, php: programs.cli, user: user, dir: p.code + "/" + id}
 	var broken []string
 	width := max(2, runtime.NumCPU())
-	for at := s.progress[id]; at < len(names) && len(broken) < lintTells; at += width {
+	for at := 0; at < len(names) && len(broken) < lintTells; at += width {
+		say("%d of %d files are checked", at, len(names))
 		found, err := l.files(ctx, names[at:min(at+width, len(names))])
+		if err != nil && overdue(ctx) {
+			broken = append(broken, fmt.Sprintf("PHP has read %d of %d files within %s; make the program smaller, or give the service faster machines", at, len(names), s.limits.check))
+			break
+		}
 		if err != nil {
-			return fmt.Errorf("code version %s: %d of %d files are checked: %w", id, at, len(names), err)
+			return fmt.Errorf("code version %s: %w", id, err)
 		}
-		if broken = append(broken, found...); len(broken) == 0 {
-			s.progress[id] = at + width
-		}
+		broken = append(broken, found...)
 	}
-	delete(s.progress, id)
 	if len(broken) > 0 {
 		r.Broken = strings.Join(broken, "\n")
 	} else {

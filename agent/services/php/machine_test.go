@@ -81,6 +81,7 @@ func beMachine(dir, root, id, address string) error {
 		if err := calls.Decode(&c); err != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
+			half.Close()
 			half.Stop(ctx, h)
 			return h.Service().Keep(context.Background())
 		}
@@ -92,11 +93,16 @@ func beMachine(dir, root, id, address string) error {
 			if h, err = open(); err != nil {
 				return err
 			}
+			half.Close()
 			half = New()
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-		if c.Apply {
+		for again := c.Apply; again && ctx.Err() == nil; {
+			again = false
+			clear(a.Errors)
 			for role, err := range half.Apply(ctx, h, n, c.Roles) {
+				_, busy := service.Waits(err)
+				again = again || busy // as an agent calls it again
 				a.Errors[role] = err.Error()
 			}
 		}

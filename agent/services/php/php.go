@@ -39,19 +39,22 @@ const (
 	drainTime  = 30 * time.Second // for requests in flight when a role ends
 	quietTime  = 2 * time.Second  // a backend that is to go has nothing in flight for so long: a worker of nginx from before its reload may come late
 	keepTime   = 10 * time.Minute // for requests in flight on a version that is no longer wanted, as long as old workers live
-	checkTime  = time.Minute      // for unpacking and checking in one Apply; the next one goes on
 )
 
 // Half is the agent half.
 type Half struct {
 	client   *http.Client
 	keep     time.Duration
-	progress map[string]int       // version: how many of its files have passed, of a check that goes on
+	limits   limits
+	job      *job                 // nil while no version is prepared
 	reloaded map[string]time.Time // program: when it was last told to take over a configuration
 	quiet    time.Time            // since when a backend that is to go has nothing in flight; zero while it has
 }
 
-var _ service.Half = (*Half)(nil)
+var (
+	_ service.Half   = (*Half)(nil)
+	_ service.Closer = (*Half)(nil)
+)
 
 // New makes the agent half.
 func New() *Half {
@@ -61,7 +64,7 @@ func New() *Half {
 			Transport:     &http.Transport{DisableKeepAlives: true}, // no proxy: it asks its own machine
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		keep: keepTime, progress: map[string]int{}, reloaded: map[string]time.Time{},
+		keep: keepTime, limits: limits{unpack: unpackTime, check: checkTime, slice: sliceTime}, reloaded: map[string]time.Time{},
 	}
 }
 

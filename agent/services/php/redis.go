@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -52,16 +51,8 @@ func (s *Half) applyRedis(ctx context.Context, h *host.Host, p paths, want api.S
 	if err := install(h, configuration{name: redisConf, text: conf, mode: 0o644}); err != nil {
 		return err
 	}
-	// The user is changed after the start, since the programs of the agent start in a directory that only root enters.
-	setpriv, err := h.Look("setpriv")
-	if err != nil {
-		return err
-	}
 	_, err = s.start(ctx, h, host.Program{
-		Name: redis, Path: setpriv, Env: []string{"CONPAAS_CONFIG=" + mark},
-		Args: []string{
-			"--reuid", strconv.Itoa(user.UID), "--regid", strconv.Itoa(user.GID), "--clear-groups", "--no-new-privs", path, filepath.Join(p.config, redisConf),
-		},
+		Name: redis, Path: path, Args: []string{filepath.Join(p.config, redisConf)}, Env: []string{"CONPAAS_CONFIG=" + mark}, User: user,
 	})
 	return err
 }

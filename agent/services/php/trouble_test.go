@@ -1,23 +1,15 @@
 package php
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
-	"conpaas/agent/host"
-	"conpaas/agent/host/hosttest"
-	"conpaas/agent/service"
 	"conpaas/client/api"
 )
 
@@ -106,66 +98,6 @@ func TestLostServers(t *testing.T) {
 	all.Wait()
 	if posts.Load() == 0 || failed != posts.Load() {
 		t.Errorf("%d POSTs were taken by a dying backend, and %d visitors were told", posts.Load(), failed)
-	}
-}
-
-// The check of many files goes on where it was when its time was up.
-func TestCheckGoesOn(t *testing.T) {
-	h := hosttest.New(t)
-	p, err := newPaths(h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{"z.php": "<?php +"}
-	for i := range 40 {
-		files[fmt.Sprintf("lib/%02d.PHP", i)] = "<?php class A" + fmt.Sprint(i) + " {}"
-	}
-	v := newVersion(t, "code-manyyy", files)
-	if err := h.State().Mkdir(service.BlobDir, 0o700, host.User{}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := h.State().Write(service.BlobDir+"/"+v.SHA256, v.data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := New()
-	if err := s.unpack(t.Context(), h, v.CodeBlob); err != nil {
-		t.Fatal(err)
-	}
-	tries, at := 0, 0
-	for ; !readRecord(h, v.ID).Checked && readRecord(h, v.ID).Broken == ""; tries++ {
-		if tries > 1000 || s.progress[v.ID] < at {
-			t.Fatalf("it does not come on: %d, after %d", s.progress[v.ID], at)
-		}
-		at = s.progress[v.ID]
-		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
-		err := s.check(ctx, h, p, v.ID)
-		if err != nil && !strings.Contains(err.Error(), "of 41 files are checked") {
-			t.Fatal(err)
-		}
-		cancel()
-	}
-	if r := readRecord(h, v.ID); !strings.Contains(r.Broken, "in z.php on line 1") || tries < 2 {
-		t.Errorf("after %d tries: %+v", tries, r)
-	}
-	// A missing blob is an error to be tried again, and leaves nothing.
-	if err := s.unpack(t.Context(), h, api.CodeBlob{ID: "code-absent", SHA256: strings.Repeat("b", 64), Format: "zip"}); err == nil || !strings.Contains(err.Error(), "code-absent") {
-		t.Errorf("a missing blob: %v", err)
-	}
-	if names, err := h.State().Directories(codeDir); err != nil || len(names) != 1 {
-		t.Errorf("there are %v, %v", names, err)
-	}
-	// One that was cut off is done anew.
-	if err := os.Remove(h.State().Path(checkDir + "/" + v.ID + ".json")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(h.State().Path(codeDir), v.ID, "half"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.unpack(t.Context(), h, v.CodeBlob); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(h.State().Path(codeDir), v.ID, "half")); err == nil {
-		t.Error("what was cut off is still there")
 	}
 }
 

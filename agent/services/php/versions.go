@@ -44,23 +44,19 @@ func writeRecord(h *host.Host, id string, r record) error {
 	return err
 }
 
-// prepare unpacks and checks the versions that the roles want. An error of one is of every role that wants it; that
-// a version is refused is no error, but a fact.
+// prepare unpacks and checks the versions that the roles want. Every role that wants one waits for it; that a version
+// is refused is no error, but a fact.
 func (s *Half) prepare(ctx context.Context, h *host.Host, p paths, want wanted, fail func(api.Role, error)) {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
-	defer cancel()
-	for _, v := range want.versions() {
-		if err := s.unpack(ctx, h, v); err != nil {
-			for role, wants := range want.users(v.ID) {
-				if wants {
-					fail(role, err)
-				}
-			}
-			continue
-		}
-		if want.users(v.ID)[api.RoleBackend] {
-			if err := s.check(ctx, h, p, v.ID); err != nil {
-				fail(api.RoleBackend, err)
+	all := want.versions()
+	if s.job != nil && !slices.Contains(all, s.job.version) {
+		s.Close() // nobody waits for it any more
+	}
+	for _, v := range all {
+		users := want.users(v.ID)
+		err := s.finish(ctx, h, p, v, users[api.RoleBackend])
+		for role, wants := range users {
+			if wants {
+				fail(role, err)
 			}
 		}
 	}
@@ -87,11 +83,15 @@ func (s *Half) unpack(ctx context.Context, h *host.Host, v api.CodeBlob) error {
 		r.Dropped = time.Time{}
 		return writeRecord(h, v.ID, r)
 	}
-	delete(s.progress, v.ID)
 	if err := forget(h, v.ID); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.limits.unpack)
+	defer cancel()
 	err := extract(ctx, h, v)
+	if err != nil && overdue(ctx) {
+		err = &archive.Error{Problem: fmt.Sprintf("was not unpacked within %s", s.limits.unpack), Remedy: "make it smaller, or give the service faster machines"}
+	}
 	var bad *archive.Error
 	if errors.As(err, &bad) {
 		err = h.State().Remove(staging(v.ID))
@@ -166,14 +166,13 @@ func (s *Half) prune(h *host.Host, want []api.CodeBlob) error {
 	}
 	var errs []error
 	for _, id := range present {
-		if slices.ContainsFunc(want, func(v api.CodeBlob) bool { return v.ID == id }) {
+		if s.at(id) || slices.ContainsFunc(want, func(v api.CodeBlob) bool { return v.ID == id }) {
 			continue
 		}
 		r := readRecord(h, id)
 		switch {
 		case !r.Unpacked || !r.Dropped.IsZero() && time.Since(r.Dropped) >= s.keep:
 			errs = append(errs, forget(h, id))
-			delete(s.progress, id)
 		case r.Dropped.IsZero():
 			r.Dropped = time.Now().UTC()
 			errs = append(errs, writeRecord(h, id, r))

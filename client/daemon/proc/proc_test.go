@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 		fmt.Println(p.PID())
 		os.Exit(0)
 	}
+	if len(os.Args) == 3 && os.Args[1] == "-inside" {
+		fmt.Println(inside(os.Args[2]))
+		os.Exit(0)
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -341,7 +345,7 @@ func TestStartFails(t *testing.T) {
 func TestEnvironmentUserAndLog(t *testing.T) {
 	dir := t.TempDir()
 	s := shell(`id -u; id -g; pwd; tr '\0' '\n' < /proc/$$/environ; echo oops >&2`)
-	s.Log, s.Dir, s.UID, s.GID = filepath.Join(dir, "log"), "/usr", 65534, 65533
+	s.Log, s.Dir, s.User = filepath.Join(dir, "log"), "/usr", User{UID: 65534, GID: 65533}
 	s.Env = append(s.Env, "A=b", markName+"=outer")
 	p := start(t, stateFile(t), s)
 	<-p.Done()

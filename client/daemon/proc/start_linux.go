@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,8 +27,7 @@ type Spec struct {
 	Env  []string // its whole environment, as NAME=value
 	Dir  string   // "": /
 	Log  string   // file that gets its output, 10 MiB beside an older one with .1 appended; "": nowhere; Inherit: see there
-	UID  int      // user to run as; 0 leaves user and group as they are
-	GID  int
+	User User
 }
 
 // Inherit as a Log gives a program the starter's own standard output and error.
@@ -45,14 +43,11 @@ func (s Spec) hash() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// leftoverTime bounds the wait for what an earlier program has left.
-const leftoverTime = 10 * time.Second
-
 // Start starts a program in a session of its own and keeps in stateFile, whose directory must exist, how to find it again.
 // What is left of the session of an earlier program of the same file is killed first: its workers might hold ports and
 // serve old code. Where that program itself is alive the error wraps ErrRunning.
 func Start(stateFile string, s Spec) (*Process, error) {
-	if err := clearAway(stateFile); err != nil {
+	if err := clearAway(context.Background(), stateFile); err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.Name, err)
 	}
 	boot, err := bootID()
@@ -79,25 +74,6 @@ func Start(stateFile string, s Spec) (*Process, error) {
 	return p, nil
 }
 
-// clearAway ends what an earlier program has left.
-func clearAway(stateFile string) error {
-	old, err := readState(stateFile)
-	if err != nil || old == nil {
-		return err
-	}
-	running, err := attach(stateFile, *old)
-	if err != nil {
-		return err
-	}
-	if running != nil {
-		running.handle.Close()
-		return fmt.Errorf("%w as process %d", ErrRunning, running.PID())
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), leftoverTime)
-	defer cancel()
-	return old.killAll(ctx)
-}
-
 // launch starts the program itself.
 func (s Spec) launch(kept state) (*Process, error) {
 	files, closeFiles, err := s.files()
@@ -107,15 +83,16 @@ func (s Spec) launch(kept state) (*Process, error) {
 	defer closeFiles()
 	handle := -1
 	attributes := &syscall.SysProcAttr{Setsid: true, PidFD: &handle}
-	if s.UID != 0 {
-		attributes.Credential = &syscall.Credential{Uid: uint32(s.UID), Gid: uint32(s.GID)}
-	}
 	dir := s.Dir
 	if dir == "" {
 		dir = "/"
 	}
-	started, err := os.StartProcess(s.Path, append([]string{s.Path}, s.Args...), &os.ProcAttr{
-		Dir: dir, Env: append(unmarked(s.Env), markName+"="+kept.Mark), Sys: attributes, Files: files,
+	var started *os.Process
+	err = s.User.Start(attributes, func() (err error) {
+		started, err = os.StartProcess(s.Path, append([]string{s.Path}, s.Args...), &os.ProcAttr{
+			Dir: dir, Env: append(unmarked(s.Env), markName+"="+kept.Mark), Sys: attributes, Files: files,
+		})
+		return err
 	})
 	if err != nil {
 		return nil, err

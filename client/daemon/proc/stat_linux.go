@@ -73,8 +73,11 @@ func readAll() ([]stat, error) {
 
 // marked tells whether the environment with which a process was started has the mark.
 func marked(pid int, mark string) bool {
+	if mark == "" {
+		return false
+	}
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
-	if err != nil || mark == "" {
+	if err != nil {
 		return false
 	}
 	for variable := range bytes.SplitSeq(text, []byte{0}) {
