@@ -226,5 +226,6 @@ func newApplicationLogCommand(g *Global) *cobra.Command {
 		ValidArgsFunction: g.complete(applicationNames),
 	}
 	o.flags(cmd)
+	o.followFlag(cmd)
 	return cmd
 }

@@ -17,8 +17,11 @@ type logOptions struct {
 
 func (o *logOptions) flags(cmd *cobra.Command) {
 	cmd.Flags().IntVarP(&o.query.Lines, "lines", "n", 0, "only the last `N` lines (default: as many as the director gives)")
-	cmd.Flags().BoolVarP(&o.query.Follow, "follow", "f", false, "go on with the lines that come, until interrupted")
 	rawFlag(cmd, &o.raw)
+}
+
+func (o *logOptions) followFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&o.query.Follow, "follow", "f", false, "go on with the lines that come, until interrupted")
 }
 
 func rawFlag(cmd *cobra.Command, raw *bool) {

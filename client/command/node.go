@@ -151,5 +151,6 @@ cps node log n12 error.log --follow`,
 		ValidArgsFunction: g.complete(nodeIDs),
 	}
 	o.flags(cmd)
+	o.followFlag(cmd)
 	return cmd
 }

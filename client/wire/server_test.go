@@ -90,6 +90,13 @@ func testAPI(w *world) *API {
 		func(_ http.ResponseWriter, _ *http.Request, path func(string) string) error {
 			return fail[path("how")]()
 		})
+	a.Raw(Route{
+		Method: "GET", Path: "/v1/log", ID: "log",
+		Query: []Query{QueryText("name", "Which"), QueryFlag("follow", "Go on"), QueryNumber("lines", 1, 100, "How many")},
+	}, anyone, func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
+		_, err := fmt.Fprint(w, r.URL.Query().Get("name"), Flag(r, "follow"), Number(r, "lines", 7))
+		return err
+	})
 	a.Raw(Route{Method: "GET", Path: "/v1/cut", ID: "cut"}, anyone,
 		func(w http.ResponseWriter, _ *http.Request, _ func(string) string) error {
 			io.WriteString(w, "half")
@@ -160,6 +167,14 @@ func TestRefusals(t *testing.T) {
 		{name: "raw two documents", method: "POST", path: "/v1/raw/a", caller: "ada", kind: jsonType, body: whole + whole, status: 422, code: api.CodeInvalid, field: "body"},
 		{name: "raw content type", method: "POST", path: "/v1/raw/a", caller: "ada", kind: "text/plain", body: whole, status: 415, code: api.CodeInvalid},
 		{name: "raw too large", method: "POST", path: "/v1/raw/a", caller: "ada", kind: jsonType, body: `{"name":"` + strings.Repeat("a", 200) + `"}`, status: 413, code: api.CodeTooLarge, detail: "longer than 100 bytes"},
+		{name: "raw unknown query", method: "GET", path: "/v1/log?flolow=true", status: 422, code: api.CodeInvalid, field: "query.flolow", detail: "there are: name, follow, lines"},
+		{name: "raw query where there is none", method: "GET", path: "/v1/cut?a=1", status: 422, code: api.CodeInvalid, field: "query.a", detail: "there are none"},
+		{name: "raw query twice", method: "GET", path: "/v1/log?lines=1&lines=2", status: 422, code: api.CodeInvalid, field: "query.lines", detail: "2 times"},
+		{name: "raw query that is no flag", method: "GET", path: "/v1/log?follow=maybe", status: 422, code: api.CodeInvalid, field: "query.follow", detail: "true or false"},
+		{name: "raw query without a value", method: "GET", path: "/v1/log?follow", status: 422, code: api.CodeInvalid, field: "query.follow"},
+		{name: "raw query that is no number", method: "GET", path: "/v1/log?lines=%2B1", status: 422, code: api.CodeInvalid, field: "query.lines", detail: "from 1 to 100"},
+		{name: "raw query above its most", method: "GET", path: "/v1/log?lines=101", status: 422, code: api.CodeInvalid, field: "query.lines"},
+		{name: "raw query that is broken", method: "GET", path: "/v1/log?lines=%zz", status: 422, code: api.CodeInvalid, field: "query"},
 		{name: "raw unknown route", method: "POST", path: "/v1/raw/a/b", status: 404, code: api.CodeNotFound},
 		{name: "raw wrong method", method: "DELETE", path: "/v1/raw/a", status: 405, code: api.CodeInvalid},
 	}
@@ -238,6 +253,70 @@ func TestTypedRoute(t *testing.T) {
 	defer text.Close()
 	if body, err := io.ReadAll(text); err != nil || string(body) != "a/b.css" {
 		t.Errorf("got %q, %v", body, err)
+	}
+}
+
+// What a Raw route declares of its query arrives, and OpenAPI shows it.
+func TestQueryOfRawRoute(t *testing.T) {
+	w := newWorld(t)
+	a := testAPI(w)
+	client := w.client(w.serve(a.Handler()))
+	for query, want := range map[string]string{"": "false 7", "?follow=true&name=a%26b&lines=100": "a&btrue 100", "?follow=false": "false 7"} {
+		text, err := Stream(t.Context(), client, "GET", "/v1/log"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(text)
+		text.Close()
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v; want %q", query, got, err, want)
+		}
+	}
+	document, err := a.OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Paths map[string]map[string]struct{ Parameters []map[string]any }
+	}
+	if err := json.Unmarshal(document, &d); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"name": "lines", "in": "query", "description": "How many", "schema": map[string]any{"type": "integer", "minimum": 1.0, "maximum": 100.0}}
+	if diff := cmp.Diff(want, d.Paths["/v1/log"]["get"].Parameters[2]); diff != "" {
+		t.Errorf("in OpenAPI (-want +got):\n%s", diff)
+	}
+}
+
+// A component may be called by one that is newer: what that adds is passed over, and what is known still checked.
+func TestLenientAPI(t *testing.T) {
+	w := newWorld(t)
+	a := NewAPI(Options{Title: "Test", Version: "1", Log: w.log.logger(), Authenticate: nobodyKnown, Lenient: true})
+	Register(a, Route{Method: "PUT", Path: "/things/{name}", ID: "put"}, anyone,
+		func(_ context.Context, in *thingInput) (*thingOutput, error) { return &thingOutput{Body: in.Body}, nil })
+	a.Raw(Route{Method: "PUT", Path: "/raw", ID: "raw", Query: []Query{QueryFlag("follow", "")}}, anyone,
+		func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
+			var in thing
+			if err := Decode(r, &in); err != nil {
+				return err
+			}
+			return json.NewEncoder(w).Encode(in)
+		})
+	client := w.client(w.serve(a.Handler()))
+	newer := map[string]any{"name": "a", "count": 3, "invented": map[string]any{"x": 1}}
+	for _, path := range []string{"/things/a", "/things/a?later=1", "/raw", "/raw?later=1"} {
+		got, err := Call[thing](t.Context(), client, "PUT", path, newer)
+		if err != nil || got.Name != "a" || got.Count != 3 {
+			t.Errorf("%s: %+v, %v; want what is known of it", path, got, err)
+		}
+	}
+	for _, path := range []string{"/things/a", "/raw"} {
+		if _, err := Call[thing](t.Context(), client, "PUT", path, map[string]any{"name": 1}); api.CodeFrom(err) != api.CodeInvalid {
+			t.Errorf("%s with a wrong type: %v, want it refused", path, err)
+		}
+	}
+	if _, err := Call[thing](t.Context(), client, "PUT", "/raw?follow=maybe", newer); api.CodeFrom(err) != api.CodeInvalid {
+		t.Errorf("follow=maybe: %v, want it refused", err)
 	}
 }
 

@@ -85,7 +85,8 @@ func (l *codeLife) begin() error {
 }
 
 func (l *codeLife) versions() ([]api.CodeVersion, error) {
-	return l.d.CodeVersions(l.t.Context(), l.d.Admin(), "shop", "php")
+	list, err := l.d.CodeVersions(l.t.Context(), l.d.Admin(), "shop", "php", app.Page{})
+	return list.Items, err
 }
 
 // have uploads the version of that description unless it is there.

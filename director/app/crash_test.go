@@ -68,7 +68,7 @@ func (l *life) run() {
 	if machines, _ := l.cloud.List(l.t.Context()); len(machines) > 0 {
 		l.t.Errorf("machines are left: %+v", machines)
 	}
-	operations, err := l.d.Operations(l.t.Context(), l.d.Admin(), "", "")
+	operations, err := l.d.Operations(l.t.Context(), l.d.Admin(), "", app.Page{})
 	if err != nil {
 		l.t.Fatal(err)
 	}

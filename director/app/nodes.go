@@ -117,33 +117,40 @@ func roleList(kind api.ServiceKind) string {
 	return strings.Join(names, ", ")
 }
 
-// ServiceNodes gives the machines of a service.
-func (d *Director) ServiceNodes(ctx context.Context, a Actor, ref, service string) (out []api.Node, err error) {
-	var nodes []store.Node
-	err = d.store.View(ctx, func(r *store.Read) error {
+// ServiceNodes gives a page of the machines of a service.
+func (d *Director) ServiceNodes(ctx context.Context, a Actor, ref, service string, p Page) (api.List[api.Node], error) {
+	return d.nodePage(ctx, p, func(r *store.Read) (api.ApplicationID, api.ServiceID, error) {
 		s, err := findService(r, a, ref, service)
-		if err != nil {
-			return err
-		}
-		all, err := r.LiveNodes(s.Application)
-		nodes = nodesOf(all, s.ID)
-		return err
+		return s.Application, s.ID, err
 	})
-	return d.showNodes(nodes), problem(err)
 }
 
-// ApplicationNodes gives all machines of an application, its manager's too.
-func (d *Director) ApplicationNodes(ctx context.Context, a Actor, ref string) (out []api.Node, err error) {
+// ApplicationNodes gives a page of all machines of an application, its manager's too.
+func (d *Director) ApplicationNodes(ctx context.Context, a Actor, ref string, p Page) (api.List[api.Node], error) {
+	return d.nodePage(ctx, p, func(r *store.Read) (api.ApplicationID, api.ServiceID, error) {
+		v, err := r.FindApplication(a.ID, ref)
+		return v.ID, -1, err
+	})
+}
+
+func (d *Director) nodePage(ctx context.Context, p Page, whose func(*store.Read) (api.ApplicationID, api.ServiceID, error)) (list api.List[api.Node], err error) {
+	page, err := p.numbers()
+	if err != nil {
+		return list, err
+	}
 	var nodes []store.Node
 	err = d.store.View(ctx, func(r *store.Read) error {
-		v, err := r.FindApplication(a.ID, ref)
+		application, service, err := whose(r)
 		if err != nil {
 			return err
 		}
-		nodes, err = r.LiveNodes(v.ID)
+		var next int64
+		nodes, next, err = r.NodePage(application, service, page)
+		list.Next = cursor(next)
 		return err
 	})
-	return d.showNodes(nodes), problem(err)
+	list.Items = d.showNodes(nodes)
+	return list, problem(err)
 }
 
 // Node gives one machine of the actor.
@@ -237,12 +244,18 @@ func (d *Director) managerOfNode(ctx context.Context, a Actor, id api.NodeID) (*
 
 // ServiceLog gives the last lines of the agents' logs of a service, each with its node's id.
 func (d *Director) ServiceLog(ctx context.Context, a Actor, ref, service string, part manager.LogRange) (io.ReadCloser, error) {
-	nodes, err := d.ServiceNodes(ctx, a, ref, service)
+	var nodes []store.Node
+	err := d.store.View(ctx, func(r *store.Read) error {
+		s, err := findService(r, a, ref, service)
+		if err != nil {
+			return err
+		}
+		all, err := r.LiveNodes(s.Application)
+		nodes = nodesOf(all, s.ID)
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	if part.Follow {
-		return nil, api.InField("query.follow", "the log of a whole service cannot be followed; follow that of a node: cps node log NODE -f")
+		return nil, problem(err)
 	}
 	var out bytes.Buffer
 	for _, n := range nodes {

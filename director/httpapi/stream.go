@@ -5,16 +5,17 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"strconv"
 	"time"
 
-	"conpaas/client/api"
 	"conpaas/client/manager"
 	"conpaas/client/wire"
 )
 
-// maxLines is how many lines of a log may be asked for.
-const maxLines = 100_000
+// What may be asked for at once.
+const (
+	maxLines = 100_000 // of a log
+	maxPage  = 1000    // items of a list, as in Page
+)
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Content-Type", "application/json")
@@ -22,18 +23,16 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return json.NewEncoder(w).Encode(v)
 }
 
-// logRange reads ?lines= and ?follow=.
-func logRange(r *http.Request) (manager.LogRange, error) {
-	q := r.URL.Query()
-	part := manager.LogRange{Lines: 200, Follow: q.Get("follow") == "true"}
-	if text := q.Get("lines"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxLines {
-			return part, api.InField("query.lines", "want a number from 1 to %d", maxLines)
-		}
-		part.Lines = n
+// logQuery is the query of a log.
+func logQuery() []wire.Query {
+	return []wire.Query{
+		wire.QueryNumber("lines", 1, maxLines, "How many of the last lines; default 200"),
+		wire.QueryFlag("follow", "Go on with the lines that come"),
 	}
-	return part, nil
+}
+
+func logRange(r *http.Request) manager.LogRange {
+	return manager.LogRange{Lines: wire.Number(r, "lines", 200), Follow: wire.Flag(r, "follow")}
 }
 
 // copyText sends text as it comes until it ends or the client leaves.
