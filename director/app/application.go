@@ -336,7 +336,8 @@ func (d *Director) ApplicationLog(ctx context.Context, a Actor, ref string, part
 	if err != nil {
 		return nil, err
 	}
-	return client.Log(ctx, d.epoch(v), part)
+	text, err := client.Log(ctx, d.epoch(v), part)
+	return text, saidByManager(ctx, v, err)
 }
 
 // managerOf gives the client of the connected manager.

@@ -13,6 +13,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/manager"
+	"conpaas/client/wire"
 	"conpaas/director/cloud"
 	"conpaas/director/store"
 )
@@ -214,7 +215,18 @@ func (d *Director) Exec(ctx context.Context, a Actor, id api.NodeID, in api.Exec
 	if err != nil {
 		return nil, err
 	}
-	return client.Exec(ctx, d.epoch(v), id, in), nil
+	return func(yield func(api.ExecFrame, error) bool) {
+		for frame, err := range client.Exec(ctx, d.epoch(v), id, in) {
+			if !yield(frame, saidByManager(ctx, v, err)) {
+				return
+			}
+		}
+	}, nil
+}
+
+// saidByManager makes of the error of a call to a manager what a user may see.
+func saidByManager(ctx context.Context, v store.Application, err error) error {
+	return wire.Passed(ctx, fmt.Sprintf("the manager of application %q", v.Name), err)
 }
 
 // NodeLog gives a log of a machine as text; name "" is the agent's own, and the manager's on its machine.
@@ -224,9 +236,11 @@ func (d *Director) NodeLog(ctx context.Context, a Actor, id api.NodeID, name str
 		return nil, err
 	}
 	if w := d.worker(v.ID); w != nil && w.link.seen().node == id {
-		return client.Log(ctx, d.epoch(v), part)
+		text, err := client.Log(ctx, d.epoch(v), part)
+		return text, saidByManager(ctx, v, err)
 	}
-	return client.NodeLog(ctx, d.epoch(v), id, name, part)
+	text, err := client.NodeLog(ctx, d.epoch(v), id, name, part)
+	return text, saidByManager(ctx, v, err)
 }
 
 func (d *Director) managerOfNode(ctx context.Context, a Actor, id api.NodeID) (*manager.Client, store.Application, error) {

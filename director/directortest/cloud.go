@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -25,11 +26,13 @@ type Cloud struct {
 	// code, where it is set, gives the reason against a code version, "" for none.
 	code  func(version string) string
 	specs map[api.ApplicationID]api.ManagerSpec // what the managers got last
+	// answer answers the calls that managers know nothing of.
+	answer http.HandlerFunc
 }
 
 // NewCloud gives a cloud without machines.
 func NewCloud() *Cloud {
-	return &Cloud{machines: make(map[cloud.MachineID]*machine), specs: make(map[api.ApplicationID]api.ManagerSpec)}
+	return &Cloud{machines: make(map[cloud.MachineID]*machine), specs: make(map[api.ApplicationID]api.ManagerSpec), answer: http.NotFound}
 }
 
 // Refuse sets who decides about launches, which are numbered from 1; nil refuses none.
@@ -44,6 +47,19 @@ func (c *Cloud) RefuseCode(f func(version string) string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.code = f
+}
+
+// Answer sets what managers answer to the calls that they know nothing of: logs and commands. Default: a bare 404.
+func (c *Cloud) Answer(f http.HandlerFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answer = f
+}
+
+func (c *Cloud) other() http.HandlerFunc {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answer
 }
 
 func (c *Cloud) refusal(version string) string {

@@ -60,7 +60,7 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	default:
-		http.NotFound(w, r)
+		m.cloud.other()(w, r)
 	}
 }
 

@@ -27,7 +27,7 @@ func (s *server) cloudRoutes() {
 			return answer(s.director.Cloud(ctx, actor(ctx), in.Cloud))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: "/v1/clouds/{cloud}/check", ID: "check-cloud", Summary: "Check that a cloud can be used"},
-		user(), func(ctx context.Context, in *cloudPath) (*body[api.List[api.Check]], error) {
+		admin(), func(ctx context.Context, in *cloudPath) (*body[api.List[api.Check]], error) {
 			checks, err := s.director.CheckCloud(ctx, in.Cloud)
 			return answer(api.List[api.Check]{Items: checks}, err)
 		})

@@ -38,16 +38,7 @@ func (s *server) nodeRoutes() {
 			if err != nil {
 				return err
 			}
-			out := wire.NewLineWriter(w)
-			for frame, err := range frames {
-				if err != nil {
-					return out.Write(api.ExecFrame{Error: err.Error()})
-				}
-				if err := out.Write(frame); err != nil {
-					return err
-				}
-			}
-			return nil
+			return sendFrames(w, frames)
 		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/console", ID: "console", Summary: "What the machine has printed on its console, as text"},
 		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"conpaas/client/api"
 	"conpaas/client/manager"
 	"conpaas/client/wire"
 )
@@ -35,7 +36,27 @@ func logRange(r *http.Request) manager.LogRange {
 	return manager.LogRange{Lines: wire.Number(r, "lines", 200), Follow: wire.Flag(r, "follow")}
 }
 
-// copyText sends text as it comes until it ends or the client leaves.
+// sendFrames sends the output of a command. An error before the first piece is the answer, a later one the last piece.
+func sendFrames(w http.ResponseWriter, frames iter.Seq2[api.ExecFrame, error]) error {
+	out := wire.NewLineWriter(w)
+	begun := false
+	for frame, err := range frames {
+		switch {
+		case err != nil && !begun:
+			return err
+		case err != nil:
+			return out.Write(api.ExecFrame{Error: err.Error()})
+		}
+		begun = true
+		if err := out.Write(frame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyText sends text as it comes until it ends or the client leaves. Text that breaks off is an error, which cuts the
+// answer, so that its reader does not take it for all there is.
 func copyText(w http.ResponseWriter, text io.ReadCloser) error {
 	defer text.Close()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -55,8 +76,11 @@ func copyText(w http.ResponseWriter, text io.ReadCloser) error {
 				return nil
 			}
 		}
+		if err == io.EOF {
+			return nil
+		}
 		if err != nil {
-			return nil // the end of the text, or of the one who sent it
+			return err
 		}
 	}
 }

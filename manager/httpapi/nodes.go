@@ -27,13 +27,18 @@ func (s *server) exec(w http.ResponseWriter, r *http.Request, path func(string) 
 	lines := wire.NewLineWriter(w)
 	for frame, err := range client.Exec(r.Context(), epoch, in) {
 		if err != nil {
-			return err
+			return saidByAgent(r, path, err)
 		}
 		if err := lines.Write(frame); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// saidByAgent makes of the error of a call to an agent what the director may see.
+func saidByAgent(r *http.Request, path func(string) string, err error) error {
+	return wire.Passed(r.Context(), "the agent of node "+path("node"), err)
 }
 
 // nodeLog passes a log of the node on.
@@ -49,7 +54,7 @@ func (s *server) nodeLog(w http.ResponseWriter, r *http.Request, path func(strin
 	}
 	text, err := client.Log(r.Context(), epoch, name, lines, follow)
 	if err != nil {
-		return err
+		return saidByAgent(r, path, err)
 	}
 	defer text.Close()
 	return pass(w, text)
