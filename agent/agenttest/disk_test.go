@@ -13,6 +13,7 @@ import (
 
 	"conpaas/agent/agenttest"
 	"conpaas/agent/host/hosttest"
+	"conpaas/client/api"
 )
 
 // smallDisk makes a root on a disk of its own, and a way to fill the disk and to free it.
@@ -62,8 +63,13 @@ func TestFullDisk(t *testing.T) {
 	fill()
 	spec := p.Spec(t, "n2", strings.Repeat("too much ", 400), port)
 	spec.Revision = 2
-	if err := p.Client("n2").PutSpec(t.Context(), p.Epoch(), spec); err == nil {
-		t.Error("a spec was accepted that cannot be stored")
+	if err := p.Client("n2").PutSpec(t.Context(), p.Epoch(), spec); api.CodeFrom(err) != api.CodeFull {
+		t.Errorf("a spec that cannot be stored: %v, want %s", err, api.CodeFull)
+	}
+	newer := p.Epoch()
+	newer.Fence++
+	if _, err := p.Client("n2").FindBlob(t.Context(), newer, strings.Repeat("0", 64)); api.CodeFrom(err) != api.CodeFull {
+		t.Errorf("an epoch that cannot be stored: %v, want %s", err, api.CodeFull)
 	}
 	page(t, p, "n2")
 	a.Stop(t)

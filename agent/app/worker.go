@@ -133,7 +133,7 @@ func (w *worker) perform(ctx context.Context, want *stored) (map[api.Role]error,
 	if err := a.safely("apply", func() { errs = half.Apply(ctx, a.host, a.node(s), s.Roles) }); err != nil || len(errs) > 0 {
 		return errs, errors.Join(saved, err)
 	}
-	return nil, errors.Join(saved, a.prune(s.Blobs))
+	return nil, errors.Join(saved, a.blobs.Prune(s.Blobs))
 }
 
 // halfOf gives the half of a type. When the type changes the old half's programs are ended by name, also those

@@ -44,8 +44,7 @@ func routes(a *app.App, log *slog.Logger) *wire.API {
 	}}, manager(), s.readLog)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream", Summary: "Status and events as they come"}, manager(), s.stream)
 	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Summary: "Run a command"}, manager(), s.exec)
-	w.Raw(wire.Route{Method: http.MethodHead, Path: "/v1/blobs/{sha256}", ID: "find-blob", Summary: "How much of a blob is here"}, manager(), s.findBlob)
-	w.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/blobs/{sha256}", ID: "put-blob", Summary: "Send a blob or the rest of one", MaxBody: app.MaxBlob}, manager(), s.putBlob)
+	w.Blobs(manager(), a)
 	return w
 }
 

@@ -18,7 +18,8 @@ const (
 
 // exchange is what becomes known of a request while it is handled, most of it for its one line in the log.
 type exchange struct {
-	lenient bool // whether its API is
+	title   string // of its API
+	lenient bool   // whether its API is
 	caller  Caller
 	cause   error // the whole reason of an error answer
 }

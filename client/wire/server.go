@@ -118,7 +118,7 @@ func (a *API) OpenAPI() ([]byte, error) {
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	r, id := identify(r)
-	x := &exchange{lenient: a.options.Lenient}
+	x := &exchange{title: a.options.Title, lenient: a.options.Lenient}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	r.URL.RawPath = "" // routes and their values are made from the decoded path alone
 	record := newRecorder(w)

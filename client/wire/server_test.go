@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,6 +80,7 @@ func testAPI(w *world) *API {
 			return fmt.Errorf("while %w: %w", errSecret, api.Errorf(api.CodeQuota, "no machine is left"))
 		},
 		"hidden": func() error { return api.Errorf(api.CodeInternal, "%v", errSecret) },
+		"full":   func() error { return &os.PathError{Op: "write", Path: "/secret", Err: syscall.ENOSPC} },
 		"panic":  func() error { panic(errSecret) },
 		"abort":  func() error { panic(http.ErrAbortHandler) },
 	}
@@ -154,6 +157,8 @@ func TestRefusals(t *testing.T) {
 		{name: "rule", method: "GET", path: "/v1/mine/foreign", caller: "ada", status: 404, code: api.CodeNotFound},
 		{name: "internal", method: "GET", path: "/v1/fail/internal", status: 500, code: api.CodeInternal, detail: "internal error"},
 		{name: "typed", method: "GET", path: "/v1/fail/typed", status: 403, code: api.CodeQuota, detail: "no machine is left"},
+		{name: "full", method: "GET", path: "/v1/fail/full", status: 507, code: api.CodeFull, detail: "the disk of the Test is full; free some space"},
+		{name: "raw full", method: "GET", path: "/v1/rawfail/full", status: 507, code: api.CodeFull, detail: "the disk of the Test is full; free some space"},
 		{name: "hidden", method: "GET", path: "/v1/fail/hidden", status: 500, code: api.CodeInternal, detail: "internal error"},
 		{name: "panic", method: "GET", path: "/v1/fail/panic", status: 500, code: api.CodeInternal, detail: "internal error"},
 		{name: "abort", method: "GET", path: "/v1/fail/abort", status: 500, code: api.CodeInternal, detail: "internal error"},
@@ -220,11 +225,17 @@ func TestRefusals(t *testing.T) {
 			if kind := answer.Header.Get("Content-Type"); kind != "application/problem+json" {
 				t.Errorf("content type %q", kind)
 			}
+			if answer.Header.Get("Retry-After") != "" != (got.Code == api.CodeFull) {
+				t.Errorf("%s with Retry-After %q", test.name, answer.Header.Get("Retry-After"))
+			}
+			if unknown := got.Code == api.CodeUnauthenticated; answer.Header.Get("WWW-Authenticate") != "" != unknown {
+				t.Errorf("%s with WWW-Authenticate %q", test.name, answer.Header.Get("WWW-Authenticate"))
+			}
 			if got.Title == "" || strings.Contains(string(text), "hunter2") {
 				t.Errorf("%s has no title, or tells what is secret", text)
 			}
 			if got.Status >= 500 && !slices.ContainsFunc(strings.Split(w.log.String(), "\n"), func(line string) bool {
-				return strings.Contains(line, "request="+got.RequestID) && (strings.Contains(line, "hunter2") || test.name == "abort")
+				return strings.Contains(line, "request="+got.RequestID) && (strings.Contains(line, "hunter2") || strings.Contains(line, "/secret") || test.name == "abort")
 			}) {
 				t.Errorf("the log has no line with the reason of request %s", got.RequestID)
 			}
@@ -253,70 +264,6 @@ func TestTypedRoute(t *testing.T) {
 	defer text.Close()
 	if body, err := io.ReadAll(text); err != nil || string(body) != "a/b.css" {
 		t.Errorf("got %q, %v", body, err)
-	}
-}
-
-// What a Raw route declares of its query arrives, and OpenAPI shows it.
-func TestQueryOfRawRoute(t *testing.T) {
-	w := newWorld(t)
-	a := testAPI(w)
-	client := w.client(w.serve(a.Handler()))
-	for query, want := range map[string]string{"": "false 7", "?follow=true&name=a%26b&lines=100": "a&btrue 100", "?follow=false": "false 7"} {
-		text, err := Stream(t.Context(), client, "GET", "/v1/log"+query, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := io.ReadAll(text)
-		text.Close()
-		if err != nil || string(got) != want {
-			t.Errorf("%s: %q, %v; want %q", query, got, err, want)
-		}
-	}
-	document, err := a.OpenAPI()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var d struct {
-		Paths map[string]map[string]struct{ Parameters []map[string]any }
-	}
-	if err := json.Unmarshal(document, &d); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]any{"name": "lines", "in": "query", "description": "How many", "schema": map[string]any{"type": "integer", "minimum": 1.0, "maximum": 100.0}}
-	if diff := cmp.Diff(want, d.Paths["/v1/log"]["get"].Parameters[2]); diff != "" {
-		t.Errorf("in OpenAPI (-want +got):\n%s", diff)
-	}
-}
-
-// A component may be called by one that is newer: what that adds is passed over, and what is known still checked.
-func TestLenientAPI(t *testing.T) {
-	w := newWorld(t)
-	a := NewAPI(Options{Title: "Test", Version: "1", Log: w.log.logger(), Authenticate: nobodyKnown, Lenient: true})
-	Register(a, Route{Method: "PUT", Path: "/things/{name}", ID: "put"}, anyone,
-		func(_ context.Context, in *thingInput) (*thingOutput, error) { return &thingOutput{Body: in.Body}, nil })
-	a.Raw(Route{Method: "PUT", Path: "/raw", ID: "raw", Query: []Query{QueryFlag("follow", "")}}, anyone,
-		func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
-			var in thing
-			if err := Decode(r, &in); err != nil {
-				return err
-			}
-			return json.NewEncoder(w).Encode(in)
-		})
-	client := w.client(w.serve(a.Handler()))
-	newer := map[string]any{"name": "a", "count": 3, "invented": map[string]any{"x": 1}}
-	for _, path := range []string{"/things/a", "/things/a?later=1", "/raw", "/raw?later=1"} {
-		got, err := Call[thing](t.Context(), client, "PUT", path, newer)
-		if err != nil || got.Name != "a" || got.Count != 3 {
-			t.Errorf("%s: %+v, %v; want what is known of it", path, got, err)
-		}
-	}
-	for _, path := range []string{"/things/a", "/raw"} {
-		if _, err := Call[thing](t.Context(), client, "PUT", path, map[string]any{"name": 1}); api.CodeFrom(err) != api.CodeInvalid {
-			t.Errorf("%s with a wrong type: %v, want it refused", path, err)
-		}
-	}
-	if _, err := Call[thing](t.Context(), client, "PUT", "/raw?follow=maybe", newer); api.CodeFrom(err) != api.CodeInvalid {
-		t.Errorf("follow=maybe: %v, want it refused", err)
 	}
 }
 

@@ -39,8 +39,13 @@ type world struct {
 // owner start an application with one service.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldIn(t, t.TempDir())
+}
+
+// newWorldIn is newWorld in an empty data folder.
+func newWorldIn(t *testing.T, dir string) *world {
+	t.Helper()
 	w := &world{other: directortest.NewCloud(), callers: map[string]*caller{}, tokens: map[string]api.Secret{}}
-	dir := t.TempDir()
 	long := time.Now().Add(-40 * 24 * time.Hour) // certificates that have expired lately must have been valid once
 	w.authority = newAuthority(t, long)
 	w.prepare(t, dir, long)

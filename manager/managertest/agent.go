@@ -161,7 +161,7 @@ func (a *Agent) routes() http.Handler {
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream"}, manager, a.stream)
 	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec"}, manager, a.exec)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "log", Query: []wire.Query{wire.QueryNumber("lines", 0, 1000, ""), wire.QueryFlag("follow", "")}}, manager, a.log)
-	a.blobRoutes(w, manager)
+	w.Blobs(manager, a)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if _, err := a.guard.Check(r); err != nil {
 			a.edit(func() { a.seen.Refused++ })
