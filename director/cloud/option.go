@@ -55,18 +55,26 @@ func (d Driver) Complete(values map[string]string) (map[string]string, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if _, known := full[name]; !known {
-			return nil, fmt.Errorf("a cloud of kind %s has no option %s; the nearest is %s", d.Kind, name, nearest(name, d.Options))
+			return nil, fmt.Errorf("a cloud of kind %s has no option %s; the nearest is %s", d.Kind, name, Nearest(name, d.names()))
 		}
 	}
 	return full, nil
 }
 
-// nearest gives the name of the option with the smallest edit distance to name.
-func nearest(name string, options []Option) string {
-	best, least := "none", -1
-	for _, o := range options {
-		if d := distance(strings.ToUpper(name), o.Name); least < 0 || d < least {
-			best, least = o.Name, d
+func (d Driver) names() []string {
+	names := make([]string, len(d.Options))
+	for i, o := range d.Options {
+		names[i] = o.Name
+	}
+	return names
+}
+
+// Nearest gives the name with the smallest edit distance to a misspelt one, "" where there are none. Case does not count.
+func Nearest(name string, names []string) string {
+	best, least := "", -1
+	for _, n := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); least < 0 || d < least {
+			best, least = n, d
 		}
 	}
 	return best

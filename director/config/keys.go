@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"conpaas/director/cloud"
 )
 
 // The sections that are not clouds' own.
@@ -86,7 +88,7 @@ func (r *reader) unused() {
 	for name, s := range r.sections {
 		if !slices.Contains(names, name) && !s.named {
 			r.fail(s.line, "unknown section [%s]; the nearest known one is [%s], and clouds are named by OTHER_CLOUDS or CONNECTORS in [%s]",
-				name, nearest(name, names), sectionCloud)
+				name, cloud.Nearest(name, names), sectionCloud)
 			continue
 		}
 		for _, e := range s.list {
@@ -115,37 +117,5 @@ func (r *reader) hint(section, key string) string {
 			names = append(names, o.Name)
 		}
 	}
-	return "the nearest known one is " + nearest(key, names)
-}
-
-// nearest gives the name with the smallest edit distance.
-func nearest(name string, names []string) string {
-	best, least := "", -1
-	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); least < 0 || d < least {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance is the number of letters to add, remove or change (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return "the nearest known one is " + cloud.Nearest(key, names)
 }
