@@ -40,6 +40,8 @@ func Passed(ctx context.Context, who string, err error) error {
 		out = api.Errorf(code, "%s answers with status %d and no reason", who, said.Status)
 	case code == api.CodeStale:
 		out = api.Errorf(api.CodeUnavailable, "%s obeys a newer parent; try again", who)
+	case code == api.CodeProtocol:
+		out = api.Errorf(api.CodeUnsupported, "%s runs another version: %s", who, oneLine(said.Detail, passedText))
 	case passes(code):
 		out = api.Errorf(code, "%s", oneLine(said.Detail, passedText))
 		out.Field, out.Retry = oneLine(said.Field, passedField), said.Retry

@@ -197,6 +197,12 @@ func (d *Director) showNodes(nodes []store.Node) []api.Node {
 			o = w.link.seen()
 			seen[n.Application] = o
 		}
+		if h := o.health[n.ID]; h.Connected && h.Status == nil { // nothing was recorded of it
+			out[i].Reason = h.Reason
+		}
+		if o.node == n.ID && o.version != "" {
+			out[i].Reason = o.version
+		}
 		if status := o.status(n.ID); status != nil {
 			for _, r := range status.Roles {
 				out[i].Roles = append(out[i].Roles, r.Role)

@@ -28,6 +28,7 @@ type Cloud struct {
 	specs map[api.ApplicationID]api.ManagerSpec // what the managers got last
 	// answer answers the calls that managers know nothing of.
 	answer http.HandlerFunc
+	older  bool // managers speak a protocol that no director speaks any more
 }
 
 // NewCloud gives a cloud without machines.
@@ -60,6 +61,19 @@ func (c *Cloud) other() http.HandlerFunc {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.answer
+}
+
+// Older makes the managers speak an older protocol than the director, or the same again.
+func (c *Cloud) Older(older bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.older = older
+}
+
+func (c *Cloud) isOlder() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.older
 }
 
 func (c *Cloud) refusal(version string) string {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -39,6 +40,7 @@ type Agent struct {
 	mute    bool          // nothing is reported any more, not even a sign of life
 	event   *api.Event    // to be reported
 	blobs   map[string][]byte
+	older   bool
 	cut     int // bytes after which the receiving of the next blob breaks off; 0: it does not
 }
 
@@ -140,6 +142,15 @@ func (a *Agent) Mute(mute bool) { a.edit(func() { a.mute = mute }) }
 // Tell makes the agent report an event.
 func (a *Agent) Tell(e api.Event) { a.edit(func() { a.event = &e }) }
 
+// Older makes the agent speak an older protocol than its manager, or the same again.
+func (a *Agent) Older(older bool) { a.edit(func() { a.older = older }) }
+
+func (a *Agent) isOlder() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.older
+}
+
 // edit changes the agent and tells its streams and the test.
 func (a *Agent) edit(f func()) {
 	a.mu.Lock()
@@ -163,6 +174,9 @@ func (a *Agent) routes() http.Handler {
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "log", Query: []wire.Query{wire.QueryNumber("lines", 0, 1000, ""), wire.QueryFlag("follow", "")}}, manager, a.log)
 	w.Blobs(manager, a)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if a.isOlder() {
+			r.Header.Set(api.HeaderProtocol, strconv.Itoa(api.Protocol+1))
+		}
 		if _, err := a.guard.Check(r); err != nil {
 			a.edit(func() { a.seen.Refused++ })
 		}
