@@ -66,6 +66,11 @@ func TestFullDisk(t *testing.T) {
 	if err := p.Client("n2").PutSpec(t.Context(), p.Epoch(), spec); api.CodeFrom(err) != api.CodeFull || !strings.Contains(err.Error(), "the disk of this node is full") {
 		t.Errorf("a spec that cannot be stored: %v; want %s and the reason", err, api.CodeFull)
 	}
+	newer := p.Epoch()
+	newer.Fence++
+	if _, err := p.Client("n2").FindBlob(t.Context(), newer, strings.Repeat("0", 64)); api.CodeFrom(err) != api.CodeFull {
+		t.Errorf("an epoch that cannot be stored: %v, want %s", err, api.CodeFull)
+	}
 	page(t, p, "n2")
 	a.Stop(t)
 	page(t, p, "n2")

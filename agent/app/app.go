@@ -20,6 +20,7 @@ import (
 	"conpaas/certs/mtls"
 	"conpaas/client/api"
 	"conpaas/client/daemon"
+	"conpaas/client/daemon/blobs"
 	"conpaas/client/join"
 	"conpaas/client/wire"
 	"conpaas/vpn/wg"
@@ -57,7 +58,7 @@ type App struct {
 	timing  Timing
 	guard   *wire.Guard
 	board   *board
-	uploads uploads
+	blobs   *blobs.Store
 	wake    chan struct{} // something for the worker to look at
 	private string        // overlay key, base64
 	iface   string        // the overlay's
@@ -78,7 +79,7 @@ type App struct {
 func New(o Options) (*App, error) {
 	a := &App{
 		host: o.Host, log: o.Log.With(daemon.KeyNode, o.Bootstrap.Node), boot: o.Bootstrap, halves: o.Services,
-		timing: o.Timing, iface: cmp.Or(o.Interface, DefaultInterface), board: newBoard(), wake: make(chan struct{}, 1), uploads: newUploads(),
+		timing: o.Timing, iface: cmp.Or(o.Interface, DefaultInterface), board: newBoard(), wake: make(chan struct{}, 1),
 	}
 	if a.timing == (Timing{}) {
 		a.timing = DefaultTiming()
@@ -86,13 +87,13 @@ func New(o Options) (*App, error) {
 	if o.Bootstrap.Kind != api.KindAgent {
 		return nil, fmt.Errorf("the bootstrap data are for a %s, and this program is the agent", o.Bootstrap.Kind)
 	}
-	if err := a.host.State().Mkdir(blobDir, 0o700, host.User{}); err != nil {
-		return nil, err
-	}
 	if err := a.host.State().Mkdir(stateDir, 0o700, host.User{}); err != nil {
 		return nil, err
 	}
 	var err error
+	if a.blobs, err = blobs.Open(a.host.State().Path(blobDir), "this node"); err != nil {
+		return nil, err
+	}
 	if a.private, err = join.OverlayKey(a.host.State().Path(stateDir), wg.NewKey); err != nil {
 		return nil, err
 	}
@@ -102,7 +103,9 @@ func New(o Options) (*App, error) {
 	if a.bootID, err = join.BootID(a.host.Run().Dir()); err != nil {
 		return nil, err
 	}
-	a.desired = a.loadSpec()
+	if a.desired = a.loadSpec(); a.desired != nil {
+		a.blobs.Want(a.desired.Spec.Blobs)
+	}
 	return a, nil
 }
 

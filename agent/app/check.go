@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"conpaas/client/api"
+	"conpaas/client/daemon/blobs"
 )
 
 // Bounds of a spec: a manager is trusted with its own application's machines, and still cannot fill them up.
@@ -21,9 +22,8 @@ const (
 )
 
 var (
-	nodeName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	roleName   = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
-	blobDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	nodeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	roleName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 )
 
 // check tells what of a spec is not for this node or cannot be right.
@@ -81,12 +81,12 @@ func checkRoles(roles []api.RoleSpec) error {
 	return nil
 }
 
-func checkBlobs(blobs []string) error {
-	if len(blobs) > maxBlobs {
-		return api.InField("blobs", "%d blobs; at most %d are allowed", len(blobs), maxBlobs)
+func checkBlobs(named []string) error {
+	if len(named) > maxBlobs {
+		return api.InField("blobs", "%d blobs; at most %d are allowed", len(named), maxBlobs)
 	}
-	for _, b := range blobs {
-		if !blobDigest.MatchString(b) {
+	for _, b := range named {
+		if !blobs.Valid(b) {
 			return api.InField("blobs", "%q is no SHA-256 in lower-case hex", b)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"syscall"
 
 	"conpaas/client/api"
 )
@@ -57,6 +56,7 @@ func (a *App) PutSpec(epoch api.Epoch, s api.NodeSpec) error {
 		return err
 	}
 	a.desired = next
+	a.blobs.Want(s.Blobs)
 	a.nudge()
 	return nil
 }
@@ -111,17 +111,9 @@ func (a *App) saveSpec(s *stored) error {
 		return fmt.Errorf("store the spec: %w", err)
 	}
 	if _, err := a.host.State().Write(specFile, data, 0o600); err != nil {
-		return full(fmt.Errorf("store the spec: %w", err))
+		return fmt.Errorf("store the spec: %w", err)
 	}
 	return nil
-}
-
-// full gives an error of a disk without room the code that says so.
-func full(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return api.Errorf(api.CodeFull, "the disk of this node is full: %v", err)
-	}
-	return err
 }
 
 // latest gives what is wanted now; nil before the first spec. It is never changed in place.

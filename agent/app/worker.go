@@ -137,7 +137,7 @@ func (w *worker) perform(ctx context.Context, want *stored) (map[api.Role]error,
 	err = a.safely("apply", func() { errs = half.Apply(ctx, a.host, a.node(s), s.Roles) })
 	err = errors.Join(err, a.missing(lacks, s.Blobs))
 	if err == nil && len(errs) == 0 {
-		err = a.prune(s.Blobs)
+		err = a.blobs.Prune(s.Blobs)
 	}
 	return errs, errors.Join(saved, err)
 }
@@ -147,8 +147,8 @@ func (a *App) missing(lacks, all []string) error {
 	if len(lacks) == 0 {
 		return nil
 	}
-	length, _, _ := a.FindBlob(lacks[0]) // 0 where there is nothing of it
-	return &service.Waiting{For: fmt.Sprintf("%d of %d blobs have not come yet, the first is %.12s… with %d bytes so far", len(lacks), len(all), lacks[0], length)}
+	first, _ := a.blobs.Find(lacks[0]) // zero where there is nothing of it
+	return &service.Waiting{For: fmt.Sprintf("%d of %d blobs have not come yet, the first is %.12s… with %d bytes so far", len(lacks), len(all), lacks[0], first.Length)}
 }
 
 // halfOf gives the half of a type. When the type changes the old half's programs are ended by name, also those

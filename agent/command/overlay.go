@@ -18,7 +18,7 @@ process of its own, so that a restart of the agent loses no datagram.`,
 		Example: "  cpsagent overlay --interface cps0",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			log, err := g.logger()
+			log, err := g.Logger()
 			if err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ func newPageCommand(g *global) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			log, err := g.logger()
+			log, err := g.Logger()
 			if err != nil {
 				return err
 			}
@@ -30,7 +30,7 @@ func newPageCommand(g *global) *cobra.Command {
 					return fmt.Errorf("listen address %q: %w", text, err)
 				}
 			}
-			h, err := host.Open(host.Options{Root: g.root, Log: log})
+			h, err := host.Open(host.Options{Root: g.Root, Log: log})
 			if err != nil {
 				return err
 			}

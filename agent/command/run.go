@@ -35,12 +35,12 @@ them. It logs to standard error and to the log "agent", which can be read like t
 }
 
 func (g *global) run(ctx context.Context, iface string) (err error) {
-	level, err := g.logLevel()
+	level, err := g.Level()
 	if err != nil {
 		return err
 	}
-	stderr := daemon.Logger(os.Stderr, level, g.json)
-	h, err := host.Open(host.Options{Root: g.root, Log: stderr})
+	stderr := daemon.Logger(os.Stderr, level, g.JSON)
+	h, err := host.Open(host.Options{Root: g.Root, Log: stderr})
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (g *global) run(ctx context.Context, iface string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	log := daemon.Logger(io.MultiWriter(os.Stderr, file), level, g.json)
+	log := daemon.Logger(io.MultiWriter(os.Stderr, file), level, g.JSON)
 	bootstrap, err := join.ReadBootstrap(h.State().Path(app.BootstrapFile))
 	if err != nil {
 		return err

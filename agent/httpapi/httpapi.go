@@ -7,6 +7,7 @@ package httpapi
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net/http"
 
 	"conpaas/agent/app"
@@ -30,7 +31,7 @@ func New(a *app.App, log *slog.Logger) http.Handler {
 func routes(a *app.App, log *slog.Logger) *wire.API {
 	s := &server{app: a}
 	w := wire.NewAPI(wire.Options{
-		Title: "ConPaaS agent", Version: daemon.Version, Log: log,
+		Title: "ConPaaS agent", Version: daemon.Version, Log: log, Lenient: true,
 		// Whoever calls through the tunnel is the parent that the agent has dialled and whose certificate it
 		// has checked.
 		Authenticate: func(*http.Request) (wire.Caller, error) { return wire.Caller{Kind: wire.KindManager}, nil },
@@ -38,11 +39,12 @@ func routes(a *app.App, log *slog.Logger) *wire.API {
 	wire.Register(w, wire.Route{Method: http.MethodPut, Path: "/v1/spec", ID: "put-spec", Summary: "Say what the node is to be", Status: http.StatusNoContent, MaxBody: maxSpec}, manager(), s.putSpec)
 	wire.Register(w, wire.Route{Method: http.MethodPatch, Path: "/v1/peers", ID: "patch-peers", Summary: "Change the peers", Status: http.StatusNoContent, MaxBody: maxSpec}, manager(), s.patchPeers)
 	wire.Register(w, wire.Route{Method: http.MethodGet, Path: "/v1/logs", ID: "list-logs", Summary: "Names of the node's logs"}, manager(), s.listLogs)
-	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "read-log", Summary: "The last lines of a log, and what is added"}, manager(), s.readLog)
+	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "read-log", Summary: "The last lines of a log, and what is added", Query: []wire.Query{
+		wire.QueryNumber("lines", 0, math.MaxInt32, "How many of the last; default 100"), wire.QueryFlag("follow", "Go on with what is added"),
+	}}, manager(), s.readLog)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream", Summary: "Status and events as they come"}, manager(), s.stream)
 	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Summary: "Run a command"}, manager(), s.exec)
-	w.Raw(wire.Route{Method: http.MethodHead, Path: "/v1/blobs/{sha256}", ID: "find-blob", Summary: "How much of a blob is here"}, manager(), s.findBlob)
-	w.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/blobs/{sha256}", ID: "put-blob", Summary: "Send a blob or the rest of one", MaxBody: app.MaxBlob}, manager(), s.putBlob)
+	w.Blobs(manager(), a)
 	return w
 }
 

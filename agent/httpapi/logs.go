@@ -5,9 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
-	"strconv"
 
 	"conpaas/client/api"
+	"conpaas/client/wire"
 )
 
 // defaultLines is how much of a log is given when the caller does not say.
@@ -26,18 +26,7 @@ func (s *server) listLogs(context.Context, *struct{}) (*logsOutput, error) {
 }
 
 func (s *server) readLog(w http.ResponseWriter, r *http.Request, path func(string) string) error {
-	lines, follow := defaultLines, false
-	var err error
-	if text := r.URL.Query().Get("lines"); text != "" {
-		if lines, err = strconv.Atoi(text); err != nil || lines < 0 {
-			return api.InField("lines", "%.20q is no number of lines", text)
-		}
-	}
-	if text := r.URL.Query().Get("follow"); text != "" {
-		if follow, err = strconv.ParseBool(text); err != nil {
-			return api.InField("follow", "%.20q is neither true nor false", text)
-		}
-	}
+	lines, follow := wire.Number(r, "lines", defaultLines), wire.Flag(r, "follow")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	logs := s.app.Host().Logs()

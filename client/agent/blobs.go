@@ -2,57 +2,18 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"net/http"
 
 	"conpaas/client/api"
 	"conpaas/client/wire"
 )
 
-// Blob is how much of a blob an agent has.
-type Blob struct {
-	Length   int64 // bytes
-	Complete bool  // all, and their SHA-256 is the blob's name
-}
-
 // FindBlob tells how much of a blob the agent has; Length 0 for none.
-func (c *Client) FindBlob(ctx context.Context, epoch api.Epoch, sha256 string) (Blob, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodHead, c.wire.Base+"/v1/blobs/"+sha256, nil)
-	if err != nil {
-		return Blob{}, api.Errorf(api.CodeInvalid, "blob %q: %v", sha256, err)
-	}
-	wire.WithEpoch(epoch)(request)
-	answer, err := c.wire.HTTP.Do(request)
-	if err != nil {
-		return Blob{}, api.Errorf(api.CodeUnavailable, "look for blob %s: %v", sha256, err)
-	}
-	defer answer.Body.Close()
-	switch answer.StatusCode {
-	case http.StatusOK, http.StatusAccepted:
-		return Blob{Length: answer.ContentLength, Complete: answer.StatusCode == http.StatusOK}, nil
-	case http.StatusNotFound:
-		return Blob{}, nil
-	}
-	return Blob{}, api.Errorf(api.CodeOf(answer.StatusCode), "look for blob %s: the agent answers %s", sha256, answer.Status)
+func (c *Client) FindBlob(ctx context.Context, epoch api.Epoch, sha256 string) (api.Blob, error) {
+	return wire.FindBlob(ctx, c.wire, epoch, sha256)
 }
 
-// PutBlob sends a blob of size bytes, from where an earlier try has ended. Only blobs that the node's spec names are
-// taken. api.CodeInvalid: its SHA-256 is another, and the agent has removed what it had; api.CodeFull: the
-// node's disk has no room; api.CodeConflict: somebody else is sending it.
+// PutBlob sends a blob of size bytes, as wire.PutBlob does. NodeStatus.Lacks has the blobs that the agent has not got.
 func (c *Client) PutBlob(ctx context.Context, epoch api.Epoch, sha256 string, size int64, from io.ReaderAt) error {
-	have, err := c.FindBlob(ctx, epoch, sha256)
-	if err != nil || have.Complete {
-		return err
-	}
-	if have.Length > size {
-		have.Length = 0
-	}
-	rest := io.NewSectionReader(from, have.Length, size-have.Length)
-	place := fmt.Sprintf("bytes %d-%d/%d", have.Length, size-1, size)
-	if have.Length == size { // all is there, and what is left is to check it
-		place = fmt.Sprintf("bytes */%d", size)
-	}
-	_, err = wire.Call[struct{}](ctx, c.wire, http.MethodPut, "/v1/blobs/"+sha256, rest, wire.WithEpoch(epoch), wire.WithHeader("Content-Range", place))
-	return err
+	return wire.PutBlob(ctx, c.wire, epoch, sha256, size, from)
 }

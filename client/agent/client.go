@@ -7,7 +7,6 @@ package agent
 
 import (
 	"context"
-	"iter"
 	"net/http"
 
 	"conpaas/client/api"
@@ -37,22 +36,4 @@ func (c *Client) PutSpec(ctx context.Context, epoch api.Epoch, spec api.NodeSpec
 func (c *Client) PatchPeers(ctx context.Context, epoch api.Epoch, delta api.PeerDelta) error {
 	_, err := wire.Call[struct{}](ctx, c.wire, http.MethodPatch, "/v1/peers", delta, wire.WithEpoch(epoch))
 	return err
-}
-
-// lines makes a streaming call when the sequence is read, and closes it when the reading ends.
-func lines[T any](ctx context.Context, c *wire.Client, method, path string, in any, epoch api.Epoch) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		body, err := wire.Stream(ctx, c, method, path, in, wire.WithEpoch(epoch))
-		if err != nil {
-			var none T
-			yield(none, err)
-			return
-		}
-		defer body.Close()
-		for line, err := range wire.Lines[T](body) {
-			if !yield(line, err) || err != nil {
-				return
-			}
-		}
-	}
 }

@@ -19,7 +19,7 @@ const OwnLog = "agent"
 // why there is none. The command and all that it has started end when its leader does, when its time is up, and
 // when the reading stops. api.CodeThrottled: too many commands run on the node.
 func (c *Client) Exec(ctx context.Context, epoch api.Epoch, in api.ExecRequest) iter.Seq2[api.ExecFrame, error] {
-	return lines[api.ExecFrame](ctx, c.wire, http.MethodPost, "/v1/exec", in, epoch)
+	return wire.CallLines[api.ExecFrame](ctx, c.wire, http.MethodPost, "/v1/exec", in, wire.WithEpoch(epoch))
 }
 
 // Logs gives the names of the node's logs.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"conpaas/client/api"
+	"conpaas/client/wire"
 )
 
 // Stream opens the agent's reports and gives them as they come, at least one each 10 s, so that a reader may take a
@@ -15,7 +16,7 @@ import (
 func (c *Client) Stream(ctx context.Context, epoch api.Epoch) iter.Seq2[api.AgentReport, error] {
 	return func(yield func(api.AgentReport, error) bool) {
 		var known *api.NodeStatus
-		for report, err := range lines[api.AgentReport](ctx, c.wire, http.MethodGet, "/v1/stream", nil, epoch) {
+		for report, err := range wire.CallLines[api.AgentReport](ctx, c.wire, http.MethodGet, "/v1/stream", nil, wire.WithEpoch(epoch)) {
 			if report.Status != nil {
 				if known != nil {
 					merged := known.Merge(*report.Status)

@@ -2,7 +2,8 @@ package api
 
 import "cmp"
 
-// Protocol is the version of the calls between director, managers and agents.
+// Protocol is the version of the calls between director, managers and agents. A release raises it when a child of the
+// version before would misunderstand its calls. A new member that an older child may pass over is no reason to.
 const Protocol = 1
 
 // The headers that carry protocol and epoch on every downward call.

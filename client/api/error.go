@@ -17,6 +17,7 @@ const (
 	CodeNotFound        Code = "not_found"       // unknown, or of somebody else
 	CodeConflict        Code = "conflict"        // the state of the thing does not allow it, or a name is taken
 	CodeStale           Code = "stale"           // a downward call from a deposed parent (lower epoch)
+	CodeProtocol        Code = "protocol"        // a downward call in a protocol that the child does not speak
 	CodeTooLarge        Code = "too_large"       // body or archive over its limit
 	CodeQuota           Code = "quota"           // a quota, an address space or the credit is used up
 	CodeThrottled       Code = "throttled"       // too many requests; retry later
@@ -33,7 +34,7 @@ var statusOf = map[Code]int{
 	CodeStale: http.StatusConflict, CodeTooLarge: http.StatusRequestEntityTooLarge, CodeQuota: http.StatusForbidden,
 	CodeThrottled: http.StatusTooManyRequests, CodeUnavailable: http.StatusServiceUnavailable,
 	CodeFull: http.StatusInsufficientStorage, CodeTimeout: http.StatusGatewayTimeout,
-	CodeUnsupported: http.StatusNotImplemented, CodeInternal: http.StatusInternalServerError,
+	CodeUnsupported: http.StatusNotImplemented, CodeProtocol: http.StatusNotImplemented, CodeInternal: http.StatusInternalServerError,
 }
 
 // Status is the HTTP status that carries the code; an unknown code is a 500.
@@ -53,6 +54,8 @@ func CodeOf(status int) Code {
 		return CodeConflict
 	case http.StatusForbidden:
 		return CodeForbidden
+	case http.StatusNotImplemented:
+		return CodeUnsupported
 	}
 	for code, s := range statusOf {
 		if s == status {

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"io"
 	"strconv"
 
 	"conpaas/client/api"
@@ -219,12 +220,14 @@ func newApplicationLogCommand(g *Global) *cobra.Command {
 		Example: `cps application log shop --lines 100 --follow`,
 		Args:    words("APPLICATION"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
-			text, err := c.ApplicationLog(ctx, args[0], o.query)
-			return g.copyText(fmt.Sprintf("show the log of application %q", args[0]), text, err, o.raw)
+			return g.showLog(ctx, fmt.Sprintf("show the log of application %q", args[0]), func(ctx context.Context, q director.LogQuery) (io.ReadCloser, error) {
+				return c.ApplicationLog(ctx, args[0], q)
+			}, o)
 		}),
 		Annotations:       map[string]string{plainText: "true"},
 		ValidArgsFunction: g.complete(applicationNames),
 	}
 	o.flags(cmd)
+	o.followFlag(cmd)
 	return cmd
 }

@@ -77,6 +77,7 @@ func newCloudCheckCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:     "check CLOUD",
 		Short:   "Try whether a cloud can be used; the exit status is 1 when it cannot",
+		Long:    "Try whether a cloud can be used, and name what is wrong with it. Only administrators may: it uses the cloud, and shows how the director's host is made.",
 		Example: `cps cloud check default`,
 		Args:    words("CLOUD"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {

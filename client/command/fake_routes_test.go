@@ -3,6 +3,7 @@ package command_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -55,7 +56,7 @@ func (f *fake) routes() http.Handler {
 	add("POST "+app+"/stop", "", false, f.begin(api.OpApplicationStop))
 	add("GET "+app+"/network", "", false, f.withApp(f.network))
 	add("GET "+app+"/events", "after follow", false, f.withApp(f.events))
-	add("GET "+app+"/log", "lines follow", false, f.withApp(func(w http.ResponseWriter, r *http.Request, _ *api.Application) { text(w, r, "manager") }))
+	add("GET "+app+"/log", "lines follow", false, f.withApp(f.applicationLog))
 	add("GET "+app+"/nodes", "after", false, f.withApp(func(w http.ResponseWriter, r *http.Request, a *api.Application) { list(f, w, r, f.nodesOf(a, 0)) }))
 	add("GET "+app+"/services", "after", false, f.withApp(f.listServices))
 	add("POST "+app+"/services", "", false, f.withApp(f.addService))
@@ -275,7 +276,38 @@ func (f *fake) network(w http.ResponseWriter, _ *http.Request, _ *api.Applicatio
 	})
 }
 
+// applicationLog breaks off when it is followed, then goes on, then its application is gone.
+func (f *fake) applicationLog(w http.ResponseWriter, r *http.Request, a *api.Application) {
+	lines := []string{"one\n", "two\n", "three\n", "four\n"}
+	follow := r.URL.Query().Get("follow") == "true"
+	if follow {
+		f.follows++
+	}
+	switch {
+	case f.follows == 0:
+		text(w, r, "manager")
+	case follow && f.follows == 1:
+		breakOff(w, lines[0]+lines[1]+"thr")
+	case follow:
+		_, _ = io.WriteString(w, strings.Join(lines, ""))
+	case f.follows == 1:
+		_, _ = io.WriteString(w, strings.Join(lines[:3], ""))
+	default:
+		problem(w, api.Errorf(api.CodeNotFound, "there is no application %q", a.Name))
+	}
+}
+
+// breakOff sends the beginning of a text.
+func breakOff(w http.ResponseWriter, text string) {
+	_, _ = io.WriteString(w, text)
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
 func text(w http.ResponseWriter, r *http.Request, name string) {
+	if r.URL.Query().Get("name") == "broken.log" {
+		breakOff(w, "half a log\n")
+	}
 	_, _ = fmt.Fprintf(w, "%s log %s\x1b[31m\r\n", name, r.URL.RawQuery)
 }
 

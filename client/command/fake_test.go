@@ -35,6 +35,7 @@ type fake struct {
 	mode     map[string]bool
 	mistakes []string
 	watches  int
+	follows  int           // of logs
 	watched  chan struct{} // gets a value when a watch begins and nothing more will come on it
 	apps     []api.Application
 	services []api.Service

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"io"
 	"strconv"
 
 	"conpaas/client/api"
@@ -144,12 +145,14 @@ cps node log n12 error.log --follow`,
 			if len(args) > 1 {
 				o.query.Name = args[1]
 			}
-			text, err := c.NodeLog(ctx, api.NodeID(args[0]), o.query)
-			return g.copyText(fmt.Sprintf("show the log of node %q", args[0]), text, err, o.raw)
+			return g.showLog(ctx, fmt.Sprintf("show the log of node %q", args[0]), func(ctx context.Context, q director.LogQuery) (io.ReadCloser, error) {
+				return c.NodeLog(ctx, api.NodeID(args[0]), q)
+			}, o)
 		}),
 		Annotations:       map[string]string{plainText: "true"},
 		ValidArgsFunction: g.complete(nodeIDs),
 	}
 	o.flags(cmd)
+	o.followFlag(cmd)
 	return cmd
 }

@@ -70,6 +70,7 @@ func newServiceLogCommand(g *Global) *cobra.Command {
 		Use:     "log APPLICATION SERVICE",
 		Aliases: []string{"get_log", "get-log"},
 		Short:   "Show the log of a service",
+		Long:    "Show the last lines of the logs of a service's machines. The log of one machine can be followed: cps node log NODE -f",
 		Example: `cps service log shop helloworld -n 50`,
 		Args:    words("APPLICATION", "SERVICE"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {

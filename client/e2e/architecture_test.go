@@ -56,7 +56,7 @@ var homes = map[string][]string{
 	"github.com/mattn/go-sqlite3":            {"director/store"},
 	"golang.zx2c4.com/wireguard/wgctrl":      {"vpn/wg"},
 	"golang.zx2c4.com/wireguard":             {"vpn/wg", "vpn/relay"},
-	"github.com/spf13/cobra":                 {"client/command", "director/command", "manager/command", "agent/command", "imagebuilder/command"},
+	"github.com/spf13/cobra":                 {"client/command", "client/daemon/command", "director/command", "manager/command", "agent/command", "imagebuilder/command"},
 	"github.com/spf13/pflag":                 {"client/command"},
 	"github.com/danielgtaylor/huma":          {"client/wire"},
 	"github.com/labstack/echo":               {"client/wire"},

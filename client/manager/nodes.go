@@ -15,7 +15,7 @@ import (
 // Exec runs a command on a node of the application and gives its output as it comes; the last frame has the
 // exit status or says why there is none. An unknown node is api.CodeNotFound, a silent one api.CodeUnavailable.
 func (c *Client) Exec(ctx context.Context, epoch api.Epoch, node api.NodeID, in api.ExecRequest) iter.Seq2[api.ExecFrame, error] {
-	return lines[api.ExecFrame](ctx, c.wire, http.MethodPost, "/v1/nodes/"+url.PathEscape(string(node))+"/exec", in, epoch)
+	return wire.CallLines[api.ExecFrame](ctx, c.wire, http.MethodPost, "/v1/nodes/"+url.PathEscape(string(node))+"/exec", in, wire.WithEpoch(epoch))
 }
 
 // LogRange says which part of a log is wanted.

@@ -17,27 +17,9 @@ import (
 func (c *Client) Stream(ctx context.Context, epoch api.Epoch, known func(api.NodeID) bool) iter.Seq2[api.ManagerReport, error] {
 	return func(yield func(api.ManagerReport, error) bool) {
 		m := merger{known: known}
-		for report, err := range lines[api.ManagerReport](ctx, c.wire, http.MethodGet, "/v1/stream", nil, epoch) {
+		for report, err := range wire.CallLines[api.ManagerReport](ctx, c.wire, http.MethodGet, "/v1/stream", nil, wire.WithEpoch(epoch)) {
 			m.merge(&report)
 			if !yield(report, err) {
-				return
-			}
-		}
-	}
-}
-
-// lines makes a streaming call when the sequence is read, and closes it when the reading ends.
-func lines[T any](ctx context.Context, c *wire.Client, method, path string, in any, epoch api.Epoch) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		body, err := wire.Stream(ctx, c, method, path, in, wire.WithEpoch(epoch))
-		if err != nil {
-			var none T
-			yield(none, err)
-			return
-		}
-		defer body.Close()
-		for line, err := range wire.Lines[T](body) {
-			if !yield(line, err) || err != nil {
 				return
 			}
 		}

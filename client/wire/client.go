@@ -153,7 +153,7 @@ func (c *Client) send(ctx context.Context, method, path string, in any, opts []O
 }
 
 // refusal reads the error that an answer carries.
-func refusal(answer *http.Response) *api.Error {
+func refusal(answer *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(answer.Body, problemMax))
 	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
 	if err == nil && (kind == problemType || kind == "application/json") {
@@ -166,7 +166,7 @@ func refusal(answer *http.Response) *api.Error {
 	e := api.Errorf(api.CodeOf(answer.StatusCode), "%s %s: the answer is %q, no problem document: %.200s",
 		answer.Request.Method, answer.Request.URL.Redacted(), answer.Status, strings.TrimSpace(string(body)))
 	e.Status = answer.StatusCode
-	return e
+	return &strangeAnswer{problem: e}
 }
 
 // callError is a call that got no answer: an *api.Error for programs and people, and its cause for errors.Is.

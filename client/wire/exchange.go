@@ -16,10 +16,12 @@ const (
 	bodyRate  = 16 << 10         // bytes/s that a large body must make
 )
 
-// exchange is what becomes known of a request while it is handled, for its one line in the log.
+// exchange is what becomes known of a request while it is handled, most of it for its one line in the log.
 type exchange struct {
-	caller Caller
-	cause  error // the whole reason of an error answer
+	title   string // of its API
+	lenient bool   // whether its API is
+	caller  Caller
+	cause   error // the whole reason of an error answer
 }
 
 type exchangeKey struct{}

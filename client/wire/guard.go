@@ -74,11 +74,14 @@ func (g *Guard) Current() api.Epoch {
 	return g.current
 }
 
-// Check gives the epoch of a downward call. A call of another protocol version or without an epoch is CodeInvalid, one
+// Check gives the epoch of a downward call. A call of another protocol is CodeProtocol, one without an epoch CodeInvalid, one
 // of a lower epoch CodeStale. A higher one is on disk before Check returns.
 func (g *Guard) Check(r *http.Request) (api.Epoch, error) {
 	if got := r.Header.Get(api.HeaderProtocol); got != strconv.Itoa(api.Protocol) {
-		return api.Epoch{}, api.InField(api.HeaderProtocol, "this component speaks version %d, not %.20q", api.Protocol, got)
+		if n, err := strconv.Atoi(got); err != nil || n < 1 {
+			return api.Epoch{}, api.InField(api.HeaderProtocol, "it must be a version of the protocol, not %.20q", got)
+		}
+		return api.Epoch{}, api.Errorf(api.CodeProtocol, "it speaks protocol %d, and the call is of protocol %s", api.Protocol, got)
 	}
 	var epoch api.Epoch
 	for name, value := range map[string]*uint64{

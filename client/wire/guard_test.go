@@ -96,13 +96,18 @@ func TestGuardProperty(t *testing.T) {
 func TestGuardHeaders(t *testing.T) {
 	g := openGuard(t, filepath.Join(t.TempDir(), "epoch"))
 	for name, value := range map[string]string{
-		api.HeaderProtocol: "2", api.HeaderFence: "-1", api.HeaderIncarnation: "x", api.HeaderRevision: "",
+		api.HeaderProtocol: "x", api.HeaderFence: "-1", api.HeaderIncarnation: "x", api.HeaderRevision: "",
 	} {
 		r := epochRequest("PUT", api.Epoch{Fence: 1})
 		r.Header.Set(name, value)
 		if _, err := g.Check(r); api.CodeFrom(err) != api.CodeInvalid || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s %q: got %v", name, value, err)
 		}
+	}
+	newer := epochRequest("PUT", api.Epoch{Fence: 1})
+	newer.Header.Set(api.HeaderProtocol, "2")
+	if _, err := g.Check(newer); api.CodeFrom(err) != api.CodeProtocol || !strings.Contains(err.Error(), "protocol 1, and the call is of protocol 2") {
+		t.Errorf("a newer parent: got %v", err)
 	}
 	if _, err := g.Check(httptest.NewRequest("GET", "/", nil)); api.CodeFrom(err) != api.CodeInvalid {
 		t.Errorf("no headers at all: got %v", err)

@@ -3,6 +3,7 @@ package wire
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,21 @@ func Lines[T any](r io.Reader) iter.Seq2[T, error] {
 				return
 			}
 		}
+	}
+}
+
+// CallLines makes a call whose answer is a stream of JSON lines when the sequence is read, and closes it when the reading
+// ends. Its errors are those of Stream and of Lines.
+func CallLines[T any](ctx context.Context, c *Client, method, path string, in any, opts ...Option) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		body, err := Stream(ctx, c, method, path, in, opts...)
+		if err != nil {
+			var none T
+			yield(none, err)
+			return
+		}
+		defer body.Close()
+		Lines[T](body)(yield)
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -28,6 +30,21 @@ type problem api.Error
 
 // Error gives the text of the api.Error.
 func (p *problem) Error() string { return (*api.Error)(p).Error() }
+
+// retryAfter is when, in seconds, a request that may succeed later is to be made again.
+const retryAfter = "5"
+
+// GetHeaders is what the answer says beside the document, for huma.
+func (p *problem) GetHeaders() http.Header {
+	header := http.Header{}
+	if p.Retry {
+		header.Set("Retry-After", retryAfter)
+	}
+	if p.Status == http.StatusUnauthorized {
+		header.Set("Www-Authenticate", "Bearer")
+	}
+	return header
+}
 
 // GetStatus is the HTTP status, for huma.
 func (p *problem) GetStatus() int { return p.Status }
@@ -130,6 +147,13 @@ func describe(ctx context.Context, err error) api.Error {
 	if errors.Is(err, context.DeadlineExceeded) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return *api.Errorf(api.CodeTimeout, "it took longer than %s", handlerTime)
 	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		who := "component that answered"
+		if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+			who = x.title
+		}
+		return *api.Errorf(api.CodeFull, "the disk of the %s is full; free some space and try again", who)
+	}
 	return api.Error{Code: api.CodeInternal}
 }
 
@@ -144,9 +168,7 @@ func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	header.Set("Content-Type", problemType)
 	header.Set("Content-Length", strconv.Itoa(len(text)))
 	header.Set(api.HeaderRequestID, p.RequestID)
-	if p.Status == http.StatusUnauthorized {
-		header.Set("WWW-Authenticate", "Bearer")
-	}
+	maps.Copy(header, p.GetHeaders())
 	w.WriteHeader(p.Status)
 	w.Write(text) // a caller that has gone hears nothing
 }

@@ -46,7 +46,8 @@ func Register[I, O any](a *API, r Route, rule Rule, h func(ctx context.Context, 
 	}
 }
 
-// Raw adds a route whose handler reads and writes by itself: streams, downloads, upgrades. An error of h before the first
+// Raw adds a route whose handler reads and writes by itself: streams, downloads, upgrades. Its query has been checked when
+// h runs. An error of h before the first
 // byte is answered like that of a typed handler; after it, the connection is cut so that the caller sees that the answer
 // is not complete. The request's context ends when the caller leaves and when Serve begins to shut down.
 func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Request, path func(string) string) error) {
@@ -64,6 +65,9 @@ func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Requ
 			return c.Param(name)
 		}
 		ctx, err := a.admit(c, rule, value)
+		if err == nil {
+			err = checkQuery(c.Request().URL.RawQuery, r.Query, a.options.Lenient)
+		}
 		if err != nil {
 			return err
 		}
@@ -102,6 +106,9 @@ func (a *API) describe(r Route) {
 				Name: strings.TrimSuffix(name, "}"), In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString},
 			})
 		}
+	}
+	for _, q := range r.Query {
+		operation.Parameters = append(operation.Parameters, q.describe())
 	}
 	document.AddOperation(operation)
 }
@@ -165,8 +172,8 @@ func (a *API) admit(c echo.Context, rule Rule, path func(string) string) (contex
 	return ctx, err
 }
 
-// Decode reads the JSON body of a Raw route as strictly as a typed route does: one document, no unknown members, within
-// the route's limit. Its errors are *api.Error.
+// Decode reads the JSON body of a Raw route as strictly as a typed route does: one document, no unknown members
+// (but of a lenient API), within the route's limit. Its errors are *api.Error.
 func Decode(r *http.Request, into any) error {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 		e := api.Errorf(api.CodeInvalid, "the body must be application/json, not %q", r.Header.Get("Content-Type"))
@@ -174,7 +181,9 @@ func Decode(r *http.Request, into any) error {
 		return e
 	}
 	decoder := json.NewDecoder(r.Body)
-	decoder.DisallowUnknownFields()
+	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); !ok || !x.lenient {
+		decoder.DisallowUnknownFields()
+	}
 	err := decoder.Decode(into)
 	if err == nil {
 		if _, more := decoder.Token(); more == io.EOF {
@@ -205,6 +214,9 @@ func (a *API) loosen(s *huma.Schema) {
 	a.loose[s] = true
 	if s.Format == "ip" {
 		s.Format = ""
+	}
+	if closed, ok := s.AdditionalProperties.(bool); ok && !closed && a.options.Lenient {
+		s.AdditionalProperties = true
 	}
 	if entry, ok := s.AdditionalProperties.(*huma.Schema); ok {
 		s.Nullable = true

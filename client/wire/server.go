@@ -31,8 +31,9 @@ type Route struct {
 	Path    string // with parameters as /v1/applications/{application}; a Raw route may end in {name...}: all the rest
 	ID      string // unique, for OpenAPI and logs, for example start-service
 	Summary string
-	Status  int   // of a success; 0: 200, or 204 where there is no body
-	MaxBody int64 // bytes; 0: 1 MiB
+	Status  int     // of a success; 0: 200, or 204 where there is no body
+	MaxBody int64   // bytes; 0: 1 MiB
+	Query   []Query // of a Raw route
 }
 
 // Options are what an API needs of its component.
@@ -42,6 +43,9 @@ type Options struct {
 	// Authenticate says who calls. No credentials at all are an anonymous caller, not an error. After an error only
 	// routes that an anonymous caller may use are served; others answer with that error.
 	Authenticate func(*http.Request) (Caller, error)
+	// Lenient passes over members of bodies and queries that are not known. It is for calls between components, of which
+	// the caller may be the newer one; a member that users write is refused, since it may be misspelt.
+	Lenient bool
 }
 
 // API is a set of routes with one way of refusing, logging and bounding. Routes are added before Handler is used.
@@ -76,7 +80,7 @@ func NewAPI(o Options) *API {
 			},
 			Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
 			DefaultFormat:                "application/json",
-			RejectUnknownQueryParameters: true,
+			RejectUnknownQueryParameters: !o.Lenient,
 		}),
 	}
 }
@@ -114,7 +118,7 @@ func (a *API) OpenAPI() ([]byte, error) {
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	r, id := identify(r)
-	x := &exchange{}
+	x := &exchange{title: a.options.Title, lenient: a.options.Lenient}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	r.URL.RawPath = "" // routes and their values are made from the decoded path alone
 	record := newRecorder(w)

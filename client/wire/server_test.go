@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,6 +80,7 @@ func testAPI(w *world) *API {
 			return fmt.Errorf("while %w: %w", errSecret, api.Errorf(api.CodeQuota, "no machine is left"))
 		},
 		"hidden": func() error { return api.Errorf(api.CodeInternal, "%v", errSecret) },
+		"full":   func() error { return &os.PathError{Op: "write", Path: "/secret", Err: syscall.ENOSPC} },
 		"panic":  func() error { panic(errSecret) },
 		"abort":  func() error { panic(http.ErrAbortHandler) },
 	}
@@ -90,6 +93,13 @@ func testAPI(w *world) *API {
 		func(_ http.ResponseWriter, _ *http.Request, path func(string) string) error {
 			return fail[path("how")]()
 		})
+	a.Raw(Route{
+		Method: "GET", Path: "/v1/log", ID: "log",
+		Query: []Query{QueryText("name", "Which"), QueryFlag("follow", "Go on"), QueryNumber("lines", 1, 100, "How many")},
+	}, anyone, func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
+		_, err := fmt.Fprint(w, r.URL.Query().Get("name"), Flag(r, "follow"), Number(r, "lines", 7))
+		return err
+	})
 	a.Raw(Route{Method: "GET", Path: "/v1/cut", ID: "cut"}, anyone,
 		func(w http.ResponseWriter, _ *http.Request, _ func(string) string) error {
 			io.WriteString(w, "half")
@@ -147,6 +157,8 @@ func TestRefusals(t *testing.T) {
 		{name: "rule", method: "GET", path: "/v1/mine/foreign", caller: "ada", status: 404, code: api.CodeNotFound},
 		{name: "internal", method: "GET", path: "/v1/fail/internal", status: 500, code: api.CodeInternal, detail: "internal error"},
 		{name: "typed", method: "GET", path: "/v1/fail/typed", status: 403, code: api.CodeQuota, detail: "no machine is left"},
+		{name: "full", method: "GET", path: "/v1/fail/full", status: 507, code: api.CodeFull, detail: "the disk of the Test is full; free some space"},
+		{name: "raw full", method: "GET", path: "/v1/rawfail/full", status: 507, code: api.CodeFull, detail: "the disk of the Test is full; free some space"},
 		{name: "hidden", method: "GET", path: "/v1/fail/hidden", status: 500, code: api.CodeInternal, detail: "internal error"},
 		{name: "panic", method: "GET", path: "/v1/fail/panic", status: 500, code: api.CodeInternal, detail: "internal error"},
 		{name: "abort", method: "GET", path: "/v1/fail/abort", status: 500, code: api.CodeInternal, detail: "internal error"},
@@ -160,6 +172,14 @@ func TestRefusals(t *testing.T) {
 		{name: "raw two documents", method: "POST", path: "/v1/raw/a", caller: "ada", kind: jsonType, body: whole + whole, status: 422, code: api.CodeInvalid, field: "body"},
 		{name: "raw content type", method: "POST", path: "/v1/raw/a", caller: "ada", kind: "text/plain", body: whole, status: 415, code: api.CodeInvalid},
 		{name: "raw too large", method: "POST", path: "/v1/raw/a", caller: "ada", kind: jsonType, body: `{"name":"` + strings.Repeat("a", 200) + `"}`, status: 413, code: api.CodeTooLarge, detail: "longer than 100 bytes"},
+		{name: "raw unknown query", method: "GET", path: "/v1/log?flolow=true", status: 422, code: api.CodeInvalid, field: "query.flolow", detail: "there are: name, follow, lines"},
+		{name: "raw query where there is none", method: "GET", path: "/v1/cut?a=1", status: 422, code: api.CodeInvalid, field: "query.a", detail: "there are none"},
+		{name: "raw query twice", method: "GET", path: "/v1/log?lines=1&lines=2", status: 422, code: api.CodeInvalid, field: "query.lines", detail: "2 times"},
+		{name: "raw query that is no flag", method: "GET", path: "/v1/log?follow=maybe", status: 422, code: api.CodeInvalid, field: "query.follow", detail: "true or false"},
+		{name: "raw query without a value", method: "GET", path: "/v1/log?follow", status: 422, code: api.CodeInvalid, field: "query.follow"},
+		{name: "raw query that is no number", method: "GET", path: "/v1/log?lines=%2B1", status: 422, code: api.CodeInvalid, field: "query.lines", detail: "from 1 to 100"},
+		{name: "raw query above its most", method: "GET", path: "/v1/log?lines=101", status: 422, code: api.CodeInvalid, field: "query.lines"},
+		{name: "raw query that is broken", method: "GET", path: "/v1/log?lines=%zz", status: 422, code: api.CodeInvalid, field: "query"},
 		{name: "raw unknown route", method: "POST", path: "/v1/raw/a/b", status: 404, code: api.CodeNotFound},
 		{name: "raw wrong method", method: "DELETE", path: "/v1/raw/a", status: 405, code: api.CodeInvalid},
 	}
@@ -205,11 +225,17 @@ func TestRefusals(t *testing.T) {
 			if kind := answer.Header.Get("Content-Type"); kind != "application/problem+json" {
 				t.Errorf("content type %q", kind)
 			}
+			if answer.Header.Get("Retry-After") != "" != (got.Code == api.CodeFull) {
+				t.Errorf("%s with Retry-After %q", test.name, answer.Header.Get("Retry-After"))
+			}
+			if unknown := got.Code == api.CodeUnauthenticated; answer.Header.Get("WWW-Authenticate") != "" != unknown {
+				t.Errorf("%s with WWW-Authenticate %q", test.name, answer.Header.Get("WWW-Authenticate"))
+			}
 			if got.Title == "" || strings.Contains(string(text), "hunter2") {
 				t.Errorf("%s has no title, or tells what is secret", text)
 			}
 			if got.Status >= 500 && !slices.ContainsFunc(strings.Split(w.log.String(), "\n"), func(line string) bool {
-				return strings.Contains(line, "request="+got.RequestID) && (strings.Contains(line, "hunter2") || test.name == "abort")
+				return strings.Contains(line, "request="+got.RequestID) && (strings.Contains(line, "hunter2") || strings.Contains(line, "/secret") || test.name == "abort")
 			}) {
 				t.Errorf("the log has no line with the reason of request %s", got.RequestID)
 			}

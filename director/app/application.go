@@ -26,9 +26,9 @@ type Actor struct {
 // defaultCloud is the cloud of [iaas].
 const defaultCloud = "default"
 
-// Applications gives a page of the actor's applications; after is Next of the page before.
-func (d *Director) Applications(ctx context.Context, a Actor, after string) (list api.List[api.Application], err error) {
-	page, err := pageAfter(after)
+// Applications gives a page of the actor's applications.
+func (d *Director) Applications(ctx context.Context, a Actor, p Page) (list api.List[api.Application], err error) {
+	page, err := p.numbers()
 	if err != nil {
 		return list, err
 	}
@@ -53,25 +53,6 @@ func (d *Director) Applications(ctx context.Context, a Actor, after string) (lis
 		return nil
 	})
 	return list, problem(err)
-}
-
-// pageAfter reads the cursor of a list.
-func pageAfter(after string) (store.Page, error) {
-	if after == "" {
-		return store.Page{}, nil
-	}
-	n, err := strconv.ParseInt(after, 10, 64)
-	if err != nil || n < 0 {
-		return store.Page{}, api.InField("query.after", "want what the page before gave as next")
-	}
-	return store.Page{After: n}, nil
-}
-
-func cursor(next int64) string {
-	if next == 0 {
-		return ""
-	}
-	return strconv.FormatInt(next, 10)
 }
 
 func showApplication(v store.Application, owner string, f store.ApplicationFacts) api.Application {
@@ -223,8 +204,8 @@ func (d *Director) operation(ctx context.Context, a Actor, name string, change f
 }
 
 // Events gives a page of an application's history, oldest first.
-func (d *Director) Events(ctx context.Context, a Actor, ref, after string) (list api.List[api.Event], err error) {
-	page, err := pageAfter(after)
+func (d *Director) Events(ctx context.Context, a Actor, ref string, p Page) (list api.List[api.Event], err error) {
+	page, err := p.numbers()
 	if err != nil {
 		return list, err
 	}
@@ -265,7 +246,7 @@ func (d *Director) FollowEvents(ctx context.Context, a Actor, ref, after string)
 		changed, stop := d.feed.watch(applicationKey(v.ID))
 		defer stop()
 		for {
-			list, err := d.Events(ctx, a, v.ID.String(), after)
+			list, err := d.Events(ctx, a, v.ID.String(), Page{After: after})
 			if err != nil {
 				yield(nil, err)
 				return
@@ -355,7 +336,8 @@ func (d *Director) ApplicationLog(ctx context.Context, a Actor, ref string, part
 	if err != nil {
 		return nil, err
 	}
-	return client.Log(ctx, d.epoch(v), part)
+	text, err := client.Log(ctx, d.epoch(v), part)
+	return text, saidByManager(ctx, v, err)
 }
 
 // managerOf gives the client of the connected manager.

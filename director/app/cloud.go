@@ -20,7 +20,15 @@ func (d *Director) place(name string) (*place, error) {
 }
 
 // Clouds gives the configured clouds. Only an administrator sees their settings.
-func (d *Director) Clouds(ctx context.Context, a Actor) ([]api.Cloud, error) {
+func (d *Director) Clouds(ctx context.Context, a Actor, p Page) (list api.List[api.Cloud], err error) {
+	all, err := d.clouds(ctx, a)
+	if err != nil {
+		return list, err
+	}
+	return pageOf(all, p, func(c api.Cloud) string { return c.Name })
+}
+
+func (d *Director) clouds(ctx context.Context, a Actor) ([]api.Cloud, error) {
 	var counts map[string]int
 	err := d.store.View(ctx, func(r *store.Read) (err error) {
 		counts, err = r.CloudCounts()
@@ -29,7 +37,7 @@ func (d *Director) Clouds(ctx context.Context, a Actor) ([]api.Cloud, error) {
 	if err != nil {
 		return nil, problem(err)
 	}
-	var out []api.Cloud
+	out := []api.Cloud{}
 	for _, name := range slices.Sorted(maps.Keys(d.places)) {
 		p := d.places[name]
 		c := api.Cloud{Name: name, Kind: p.kind}
@@ -43,7 +51,7 @@ func (d *Director) Clouds(ctx context.Context, a Actor) ([]api.Cloud, error) {
 
 // Cloud gives one cloud.
 func (d *Director) Cloud(ctx context.Context, a Actor, name string) (api.Cloud, error) {
-	clouds, err := d.Clouds(ctx, a)
+	clouds, err := d.clouds(ctx, a)
 	if err != nil {
 		return api.Cloud{}, err
 	}

@@ -2,11 +2,10 @@ package app_test
 
 import (
 	"bytes"
-	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"conpaas/client/api"
 	"conpaas/director/app"
@@ -85,7 +84,8 @@ func (l *codeLife) begin() error {
 }
 
 func (l *codeLife) versions() ([]api.CodeVersion, error) {
-	return l.d.CodeVersions(l.t.Context(), l.d.Admin(), "shop", "php")
+	list, err := l.d.CodeVersions(l.t.Context(), l.d.Admin(), "shop", "php", app.Page{})
+	return list.Items, err
 }
 
 // have uploads the version of that description unless it is there.
@@ -103,19 +103,13 @@ func (l *codeLife) have(description string) (v api.CodeVersion, err error) {
 
 // become waits until a version is as it is to be.
 func (l *codeLife) become(id string, is func(v api.CodeVersion) bool) error {
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if l.crash.crashed.Load() {
-			return errCrash
-		}
+	return l.crash.await(l.t, "version "+id+" is as it is to be", func() error {
 		versions, err := l.versions()
-		if err != nil {
-			return err
+		if err == nil && !slices.ContainsFunc(versions, func(v api.CodeVersion) bool { return v.ID == id && is(v) }) {
+			err = fmt.Errorf("there are %+v", versions)
 		}
-		if slices.ContainsFunc(versions, func(v api.CodeVersion) bool { return v.ID == id && is(v) }) {
-			return nil
-		}
-	}
-	return errors.New("the version does not become what it is to be")
+		return err
+	})
 }
 
 func (l *codeLife) serve() error {

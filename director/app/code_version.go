@@ -175,20 +175,24 @@ func showCode(s store.Service, v store.CodeVersion) api.CodeVersion {
 }
 
 // CodeVersions gives the versions of the code of a service, the oldest first.
-func (d *Director) CodeVersions(ctx context.Context, a Actor, ref, service string) (out []api.CodeVersion, err error) {
+func (d *Director) CodeVersions(ctx context.Context, a Actor, ref, service string, p Page) (list api.List[api.CodeVersion], err error) {
+	page, err := p.numbers()
+	if err != nil {
+		return list, err
+	}
 	err = d.store.View(ctx, func(r *store.Read) error {
 		s, err := findHosting(r, a, ref, service)
 		if err != nil {
 			return err
 		}
-		versions, err := r.ServiceCode(s.Application, s.ID)
-		out = make([]api.CodeVersion, len(versions))
+		versions, next, err := r.CodePage(s.Application, s.ID, page)
+		list.Items, list.Next = make([]api.CodeVersion, len(versions)), cursor(next)
 		for i, v := range versions {
-			out[i] = showCode(s, v)
+			list.Items[i] = showCode(s, v)
 		}
 		return err
 	})
-	return out, problem(err)
+	return list, problem(err)
 }
 
 // CodeArchive gives the archive of a version as it was uploaded; the caller closes it.

@@ -68,7 +68,7 @@ func (l *life) run() {
 	if machines, _ := l.cloud.List(l.t.Context()); len(machines) > 0 {
 		l.t.Errorf("machines are left: %+v", machines)
 	}
-	operations, err := l.d.Operations(l.t.Context(), l.d.Admin(), "", "")
+	operations, err := l.d.Operations(l.t.Context(), l.d.Admin(), "", app.Page{})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -101,24 +101,33 @@ func (l *life) open() (err error) {
 
 // serving waits until exactly count machines serve, beside the manager's.
 func (l *life) serving(count int) error {
-	var last error
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if l.crash.crashed.Load() {
-			return errCrash
-		}
-		var nodes []api.Node
-		if nodes, last = l.d.ApplicationNodes(l.t.Context(), l.d.Admin(), "shop"); last != nil {
-			continue
+	return l.crash.await(l.t, fmt.Sprintf("%d machines serve", count), func() error {
+		nodes, err := l.d.ApplicationNodes(l.t.Context(), l.d.Admin(), "shop")
+		if err != nil {
+			return err
 		}
 		machines, err := l.cloud.List(l.t.Context())
 		if err != nil {
 			return err
 		}
-		if last = exactly(nodes, machines, count); last == nil {
+		return exactly(nodes, machines, count)
+	})
+}
+
+// await waits until ok gives nil; errCrash: the director has crashed meanwhile.
+func (c *crasher) await(t *testing.T, what string, ok func() error) error {
+	t.Helper()
+	crashed := false
+	directortest.Await(t, 30*time.Second, what, func() error {
+		if crashed = c.crashed.Load(); crashed {
 			return nil
 		}
+		return ok()
+	})
+	if crashed {
+		return errCrash
 	}
-	return last
+	return nil
 }
 
 func exactly(nodes []api.Node, machines []cloud.Machine, count int) error {
@@ -220,15 +229,12 @@ func (l *life) remove() error {
 	if _, err := l.d.DeleteApplication(l.t.Context(), l.d.Admin(), "shop"); err != nil && api.CodeFrom(err) != api.CodeNotFound {
 		return err
 	}
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if l.crash.crashed.Load() {
-			return errCrash
+	return l.crash.await(l.t, "the application is gone", func() error {
+		if _, err := l.d.Application(l.t.Context(), l.d.Admin(), "shop"); api.CodeFrom(err) != api.CodeNotFound {
+			return fmt.Errorf("it is still there: %v", err)
 		}
-		if _, err := l.d.Application(l.t.Context(), l.d.Admin(), "shop"); api.CodeFrom(err) == api.CodeNotFound {
-			return nil
-		}
-	}
-	return errors.New("the application is still there")
+		return nil
+	})
 }
 
 func newLife(t *testing.T, at string) *life {

@@ -38,7 +38,7 @@ func events(t *testing.T, d *directortest.Director, name string) []api.Event {
 	t.Helper()
 	var all []api.Event
 	for after := ""; ; {
-		page := must[api.List[api.Event]](t)(d.Events(t.Context(), d.Admin(), name, after))
+		page := must[api.List[api.Event]](t)(d.Events(t.Context(), d.Admin(), name, app.Page{After: after}))
 		all = append(all, page.Items...)
 		if after = page.Next; after == "" {
 			return all

@@ -7,6 +7,7 @@ import (
 
 	"conpaas/certs"
 	"conpaas/client/api"
+	"conpaas/director/app"
 	"conpaas/director/directortest"
 	"conpaas/vpn/wg"
 )
@@ -43,7 +44,7 @@ func TestJoinTokens(t *testing.T) {
 	if api.CodeFrom(err) != api.CodeForbidden || !strings.Contains(err.Error(), "used with another key") {
 		t.Errorf("a used token with another key: %v, want forbidden", err)
 	}
-	events := must[api.List[api.Event]](t)(d.Events(ctx, admin, "shop", ""))
+	events := must[api.List[api.Event]](t)(d.Events(ctx, admin, "shop", app.Page{}))
 	text, _ := json.Marshal(events.Items)
 	if !strings.Contains(string(text), `"kind":"node.token_reused"`) {
 		t.Errorf("no alarm about the reused token in the history: %s", text)

@@ -54,6 +54,7 @@ type observed struct {
 	services map[api.ServiceID]api.ServiceStatus
 	health   map[api.NodeID]api.NodeHealth
 	self     *api.NodeStatus
+	version  string // why the manager's version cannot be told anything, "" when it can
 }
 
 func (o observed) service(id api.ServiceID) (api.ServicePlan, bool) {
@@ -192,6 +193,7 @@ func (l *link) pushing(ctx context.Context, client *manager.Client) {
 		}
 		if err != nil {
 			l.w.log.Warn("the manager did not take the spec", daemon.KeyError, err)
+			l.refused(ctx, err)
 			select {
 			case <-time.After(time.Second):
 			case <-ctx.Done():
@@ -201,7 +203,7 @@ func (l *link) pushing(ctx context.Context, client *manager.Client) {
 		}
 		l.mu.Lock()
 		if ctx.Err() == nil {
-			l.acked = wanted
+			l.acked, l.report.version = wanted, ""
 			l.tell()
 		}
 		l.mu.Unlock()
@@ -209,6 +211,20 @@ func (l *link) pushing(ctx context.Context, client *manager.Client) {
 			reading = true
 			l.w.d.group.Go(func() { l.reading(ctx, client, wanted.epoch) })
 		}
+		l.w.kick()
+	}
+}
+
+// refused notes that a manager is of a version that does not understand this director.
+func (l *link) refused(ctx context.Context, err error) {
+	if api.CodeFrom(err) != api.CodeProtocol {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ctx.Err() == nil && l.session != nil {
+		l.report.version = fmt.Sprintf("its manager, node %s, runs version %s, which does not understand this director of version %s: %v; give it new machines: cps application stop, then start",
+			l.report.node, l.session.Hello().Version, daemon.Version, err)
 		l.w.kick()
 	}
 }
@@ -249,7 +265,7 @@ func (l *link) take(ctx context.Context, r api.ManagerReport) {
 	}
 	o := &l.report
 	if r.Snapshot {
-		*o = observed{node: o.node, since: o.since}
+		*o = observed{node: o.node, since: o.since, version: o.version}
 	}
 	o.revision, o.settled = r.Revision, r.Settled
 	if r.Plan != nil {

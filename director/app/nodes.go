@@ -13,6 +13,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/manager"
+	"conpaas/client/wire"
 	"conpaas/director/cloud"
 	"conpaas/director/store"
 )
@@ -117,33 +118,40 @@ func roleList(kind api.ServiceKind) string {
 	return strings.Join(names, ", ")
 }
 
-// ServiceNodes gives the machines of a service.
-func (d *Director) ServiceNodes(ctx context.Context, a Actor, ref, service string) (out []api.Node, err error) {
-	var nodes []store.Node
-	err = d.store.View(ctx, func(r *store.Read) error {
+// ServiceNodes gives a page of the machines of a service.
+func (d *Director) ServiceNodes(ctx context.Context, a Actor, ref, service string, p Page) (api.List[api.Node], error) {
+	return d.nodePage(ctx, p, func(r *store.Read) (api.ApplicationID, api.ServiceID, error) {
 		s, err := findService(r, a, ref, service)
-		if err != nil {
-			return err
-		}
-		all, err := r.LiveNodes(s.Application)
-		nodes = nodesOf(all, s.ID)
-		return err
+		return s.Application, s.ID, err
 	})
-	return d.showNodes(nodes), problem(err)
 }
 
-// ApplicationNodes gives all machines of an application, its manager's too.
-func (d *Director) ApplicationNodes(ctx context.Context, a Actor, ref string) (out []api.Node, err error) {
+// ApplicationNodes gives a page of all machines of an application, its manager's too.
+func (d *Director) ApplicationNodes(ctx context.Context, a Actor, ref string, p Page) (api.List[api.Node], error) {
+	return d.nodePage(ctx, p, func(r *store.Read) (api.ApplicationID, api.ServiceID, error) {
+		v, err := r.FindApplication(a.ID, ref)
+		return v.ID, -1, err
+	})
+}
+
+func (d *Director) nodePage(ctx context.Context, p Page, whose func(*store.Read) (api.ApplicationID, api.ServiceID, error)) (list api.List[api.Node], err error) {
+	page, err := p.numbers()
+	if err != nil {
+		return list, err
+	}
 	var nodes []store.Node
 	err = d.store.View(ctx, func(r *store.Read) error {
-		v, err := r.FindApplication(a.ID, ref)
+		application, service, err := whose(r)
 		if err != nil {
 			return err
 		}
-		nodes, err = r.LiveNodes(v.ID)
+		var next int64
+		nodes, next, err = r.NodePage(application, service, page)
+		list.Next = cursor(next)
 		return err
 	})
-	return d.showNodes(nodes), problem(err)
+	list.Items = d.showNodes(nodes)
+	return list, problem(err)
 }
 
 // Node gives one machine of the actor.
@@ -189,6 +197,12 @@ func (d *Director) showNodes(nodes []store.Node) []api.Node {
 			o = w.link.seen()
 			seen[n.Application] = o
 		}
+		if h := o.health[n.ID]; h.Connected && h.Status == nil { // nothing was recorded of it
+			out[i].Reason = h.Reason
+		}
+		if o.node == n.ID && o.version != "" {
+			out[i].Reason = o.version
+		}
 		if status := o.status(n.ID); status != nil {
 			for _, r := range status.Roles {
 				out[i].Roles = append(out[i].Roles, r.Role)
@@ -207,7 +221,18 @@ func (d *Director) Exec(ctx context.Context, a Actor, id api.NodeID, in api.Exec
 	if err != nil {
 		return nil, err
 	}
-	return client.Exec(ctx, d.epoch(v), id, in), nil
+	return func(yield func(api.ExecFrame, error) bool) {
+		for frame, err := range client.Exec(ctx, d.epoch(v), id, in) {
+			if !yield(frame, saidByManager(ctx, v, err)) {
+				return
+			}
+		}
+	}, nil
+}
+
+// saidByManager makes of the error of a call to a manager what a user may see.
+func saidByManager(ctx context.Context, v store.Application, err error) error {
+	return wire.Passed(ctx, fmt.Sprintf("the manager of application %q", v.Name), err)
 }
 
 // NodeLog gives a log of a machine as text; name "" is the agent's own, and the manager's on its machine.
@@ -217,9 +242,11 @@ func (d *Director) NodeLog(ctx context.Context, a Actor, id api.NodeID, name str
 		return nil, err
 	}
 	if w := d.worker(v.ID); w != nil && w.link.seen().node == id {
-		return client.Log(ctx, d.epoch(v), part)
+		text, err := client.Log(ctx, d.epoch(v), part)
+		return text, saidByManager(ctx, v, err)
 	}
-	return client.NodeLog(ctx, d.epoch(v), id, name, part)
+	text, err := client.NodeLog(ctx, d.epoch(v), id, name, part)
+	return text, saidByManager(ctx, v, err)
 }
 
 func (d *Director) managerOfNode(ctx context.Context, a Actor, id api.NodeID) (*manager.Client, store.Application, error) {
@@ -237,12 +264,18 @@ func (d *Director) managerOfNode(ctx context.Context, a Actor, id api.NodeID) (*
 
 // ServiceLog gives the last lines of the agents' logs of a service, each with its node's id.
 func (d *Director) ServiceLog(ctx context.Context, a Actor, ref, service string, part manager.LogRange) (io.ReadCloser, error) {
-	nodes, err := d.ServiceNodes(ctx, a, ref, service)
+	var nodes []store.Node
+	err := d.store.View(ctx, func(r *store.Read) error {
+		s, err := findService(r, a, ref, service)
+		if err != nil {
+			return err
+		}
+		all, err := r.LiveNodes(s.Application)
+		nodes = nodesOf(all, s.ID)
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	if part.Follow {
-		return nil, api.InField("query.follow", "the log of a whole service cannot be followed; follow that of a node: cps node log NODE -f")
+		return nil, problem(err)
 	}
 	var out bytes.Buffer
 	for _, n := range nodes {

@@ -31,8 +31,8 @@ func showOperation(op store.Operation, owner string) api.Operation {
 }
 
 // Operations gives a page of the actor's operations, of one application where ref is not empty.
-func (d *Director) Operations(ctx context.Context, a Actor, ref, after string) (list api.List[api.Operation], err error) {
-	page, err := pageAfter(after)
+func (d *Director) Operations(ctx context.Context, a Actor, ref string, p Page) (list api.List[api.Operation], err error) {
+	page, err := p.numbers()
 	if err != nil {
 		return list, err
 	}

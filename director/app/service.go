@@ -11,26 +11,30 @@ import (
 	"conpaas/director/store"
 )
 
-// Services gives the services of an application.
-func (d *Director) Services(ctx context.Context, a Actor, ref string) (out []api.Service, err error) {
+// Services gives a page of the services of an application.
+func (d *Director) Services(ctx context.Context, a Actor, ref string, p Page) (list api.List[api.Service], err error) {
+	page, err := p.numbers()
+	if err != nil {
+		return list, err
+	}
 	err = d.store.View(ctx, func(r *store.Read) error {
 		v, err := r.FindApplication(a.ID, ref)
 		if err != nil {
 			return err
 		}
-		services, err := r.Services(v.ID)
+		services, next, err := r.ServicePage(v.ID, page)
 		if err != nil {
 			return err
 		}
-		out = make([]api.Service, len(services))
+		list.Items, list.Next = make([]api.Service, len(services)), cursor(next)
 		for i, s := range services {
-			if out[i], err = d.showService(r, s); err != nil {
+			if list.Items[i], err = d.showService(r, s); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	return out, problem(err)
+	return list, problem(err)
 }
 
 // Service gives one service by name or id.
@@ -132,6 +136,11 @@ func (d *Director) AddService(ctx context.Context, a Actor, ref string, in api.S
 	}
 	d.wake(s.Application)
 	return d.Service(ctx, a, s.Application.String(), s.ID.String())
+}
+
+// ServiceKinds gives a page of the service types that can be added.
+func ServiceKinds(p Page) (api.List[api.ServiceKind], error) {
+	return pageOf(api.Catalogue(), p, func(k api.ServiceKind) string { return string(k.Type) })
 }
 
 func serviceKind(t api.ServiceType) (api.ServiceKind, error) {

@@ -102,6 +102,10 @@ func (w *worker) applicationState(s *snapshot, seen observed) (api.State, string
 	manager, ok := s.manager()
 	started := a.State == api.StateRunning || a.State == api.StateAdapting
 	switch {
+	case seen.version != "" && started:
+		return api.StateAdapting, seen.version
+	case seen.version != "":
+		return api.StatePrologue, seen.version
 	case ok && manager.State == api.NodeReady && seen.node == manager.ID:
 		return api.StateRunning, ""
 	case w.failures[0] != nil && w.failures[0].count >= failuresAllowed && !started:

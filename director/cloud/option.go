@@ -1,7 +1,6 @@
 package cloud
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -56,12 +55,16 @@ func (d Driver) Complete(values map[string]string) (map[string]string, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if _, known := full[name]; !known {
-			names := make([]string, len(d.Options))
-			for i, o := range d.Options {
-				names[i] = o.Name
-			}
-			return nil, fmt.Errorf("a cloud of kind %s has no option %s; the nearest is %s", d.Kind, name, cmp.Or(Nearest(name, names), "none"))
+			return nil, fmt.Errorf("a cloud of kind %s has no option %s; the nearest is %s", d.Kind, name, Nearest(name, d.names()))
 		}
 	}
 	return full, nil
+}
+
+func (d Driver) names() []string {
+	names := make([]string, len(d.Options))
+	for i, o := range d.Options {
+		names[i] = o.Name
+	}
+	return names
 }

@@ -32,7 +32,7 @@ func (r *reader) clouds(c *Config) {
 		r.takeAll(name)
 		return false
 	}
-	c.MaxVMs = r.count(r.take(sectionCloud, "MAX_VMS_ALL_CLOUDS"))
+	c.MaxVMs = r.count(r.take(sectionCloud, "MAX_VMS_ALL_CLOUDS"), defaultMaxVMs)
 	others, connectors := r.take(sectionCloud, "OTHER_CLOUDS"), r.take(sectionCloud, "CONNECTORS")
 
 	if kind, ok := r.kind(sectionCloud, "local"); ok {
@@ -169,7 +169,7 @@ func (r *reader) cloud(c *Config, name, section, kind string) {
 		r.outside(c, e, host)
 		out.DirectorAddress = e.value
 	}
-	out.MaxVMs = r.count(r.take(section, "MAX_VMS"))
+	out.MaxVMs = r.count(r.take(section, "MAX_VMS"), 0)
 	r.takeLater(section, sectionCloud, isOption)
 	c.Clouds = append(c.Clouds, out)
 }
@@ -193,10 +193,13 @@ func (r *reader) option(c *Config, out *Cloud, section string, o cloud.Option) {
 	out.secret[o.Name] = o.Secret
 }
 
-// count reads a number of machines; none, or 0, is no limit.
-func (r *reader) count(e *entry) int {
+// defaultMaxVMs is MAX_VMS_ALL_CLOUDS where the file does not say: nothing else bounds what the machines of users cost.
+const defaultMaxVMs = 100
+
+// count reads a number of machines; 0 is no limit.
+func (r *reader) count(e *entry, otherwise int) int {
 	if e == nil {
-		return 0
+		return otherwise
 	}
 	n, err := strconv.Atoi(e.value)
 	if err != nil || n < 0 {

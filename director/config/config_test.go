@@ -63,7 +63,7 @@ func local() Cloud {
 func TestDefaults(t *testing.T) {
 	want := &Config{
 		Deployment: "conpaas", VPN: VPN{Plan: plan(t, "172.16.0.0/12", 5)}, Clouds: []Cloud{local()},
-		Dir: "/data", Database: "/data/director.db", URL: &url.URL{Scheme: "https", Host: "paas.example.org:5555"},
+		Dir: "/data", Database: "/data/director.db", MaxVMs: 100, URL: &url.URL{Scheme: "https", Host: "paas.example.org:5555"},
 	}
 	for _, text := range []string{"", "\n# nothing\n", "[conpaas]\n[iaas]\n[director]\n", "[iaas]\nDRIVER =\n"} {
 		got, err := Parse("", []byte(text), options())
@@ -93,7 +93,7 @@ func TestExamples(t *testing.T) {
 	t.Run("default", func(t *testing.T) {
 		c := read(t, "default.cfg")
 		want := &Config{
-			File: "testdata/default.cfg", Deployment: "conpaas", VPN: VPN{Plan: plan(t, "172.16.0.0/12", 5)}, Clouds: []Cloud{local()}, Debug: true,
+			File: "testdata/default.cfg", Deployment: "conpaas", VPN: VPN{Plan: plan(t, "172.16.0.0/12", 5)}, Clouds: []Cloud{local()}, Debug: true, MaxVMs: 100,
 			Dir: "/etc/cpsdirector/data", Database: "/etc/cpsdirector/director.db", URL: &url.URL{Scheme: "https", Host: "director.example.org:5555"},
 			Notes: []string{
 				"CONF_DIR has no effect: the configuration is the file named at the start",
@@ -141,7 +141,7 @@ func TestExamples(t *testing.T) {
 		if !slices.Equal(c.VPN.Bootstrap, want) {
 			t.Errorf("bootstrap nodes %v", c.VPN.Bootstrap)
 		}
-		if c.VPN.Plan != plan(t, "10.64.0.0/10", 8) || c.MaxVMs != 100 {
+		if c.VPN.Plan != plan(t, "10.64.0.0/10", 8) || c.MaxVMs != 120 {
 			t.Errorf("plan %v, limit %d", c.VPN.Plan, c.MaxVMs)
 		}
 	})

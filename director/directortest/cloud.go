@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -28,11 +29,14 @@ type Cloud struct {
 	mute  map[api.NodeID]bool                   // machines that run and of which nothing is heard
 	// lie, where it is set, gives what managers say in place of the truth.
 	lie func(api.ManagerReport) []api.ManagerReport
+	// answer answers the calls that managers know nothing of.
+	answer http.HandlerFunc
+	older  bool // managers speak a protocol that no director speaks any more
 }
 
 // NewCloud gives a cloud without machines.
 func NewCloud() *Cloud {
-	return &Cloud{machines: make(map[cloud.MachineID]*machine), specs: make(map[api.ApplicationID]api.ManagerSpec)}
+	return &Cloud{machines: make(map[cloud.MachineID]*machine), specs: make(map[api.ApplicationID]api.ManagerSpec), answer: http.NotFound}
 }
 
 // Refuse sets who decides about launches, which are numbered from 1; nil refuses none.
@@ -76,6 +80,32 @@ func (c *Cloud) RefuseCode(f func(version string) string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.code = f
+}
+
+// Answer sets what managers answer to the calls that they know nothing of: logs and commands. Default: a bare 404.
+func (c *Cloud) Answer(f http.HandlerFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answer = f
+}
+
+func (c *Cloud) other() http.HandlerFunc {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answer
+}
+
+// Older makes the managers speak an older protocol than the director, or the same again.
+func (c *Cloud) Older(older bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.older = older
+}
+
+func (c *Cloud) isOlder() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.older
 }
 
 func (c *Cloud) refusal(version string) string {

@@ -26,6 +26,7 @@ import (
 type Options struct {
 	Dir       string // data folder; default a temporary one
 	Cloud     *Cloud // default a new one
+	Other     *Cloud // a second cloud, named other; default none
 	Timing    app.Timing
 	Failpoint func(name string) error // of the store
 	Log       *slog.Logger            // default: nothing is logged
@@ -83,6 +84,10 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	if err != nil {
 		return nil, err
 	}
+	clouds := []app.Cloud{{Name: "default", Kind: "memory", Provider: o.Cloud}}
+	if o.Other != nil {
+		clouds = append(clouds, app.Cloud{Name: "other", Kind: "memory", Provider: o.Other})
+	}
 	listener, err := listen(o.Dir)
 	if err != nil {
 		return nil, err
@@ -92,7 +97,7 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	d.cancel = cancel
 	d.Director, err = app.Open(ctx, app.Config{
 		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
-		Clouds: []app.Cloud{{Name: "default", Kind: "memory", Provider: o.Cloud}}, Timing: o.Timing, Log: o.Log,
+		Clouds: clouds, Timing: o.Timing, Log: o.Log,
 	})
 	if err != nil {
 		cancel()
@@ -158,6 +163,21 @@ func Await(t testing.TB, limit time.Duration, what string, ok func() error) {
 		case <-tick.C:
 		case <-deadline.C:
 			t.Fatalf("not within %v: %s: %v", limit, what, last)
+		}
+	}
+}
+
+// ApplicationNodes gives all machines of an application, its manager's too.
+func (d *Director) ApplicationNodes(ctx context.Context, a app.Actor, ref string) ([]api.Node, error) {
+	var nodes []api.Node
+	for page := (app.Page{}); ; {
+		list, err := d.Director.ApplicationNodes(ctx, a, ref, page)
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, list.Items...)
+		if page.After = list.Next; page.After == "" {
+			return nodes, nil
 		}
 	}
 }

@@ -32,6 +32,13 @@ func newManager(c *Cloud, node api.NodeID) *manager {
 
 // ServeHTTP answers the calls that every director makes.
 func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if m.cloud.isOlder() { // as wire.Guard answers
+		e := api.Errorf(api.CodeProtocol, "it speaks protocol 0, and the call is of protocol %s", r.Header.Get(api.HeaderProtocol))
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(e.Status)
+		_ = json.NewEncoder(w).Encode(e)
+		return
+	}
 	if sum, ok := strings.CutPrefix(r.URL.Path, "/v1/blobs/"); ok {
 		m.blob(w, r, sum)
 		return
@@ -62,7 +69,7 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	default:
-		http.NotFound(w, r)
+		m.cloud.other()(w, r)
 	}
 }
 

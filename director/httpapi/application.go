@@ -18,7 +18,7 @@ func (s *server) applicationRoutes() {
 	const one = "/v1/applications/{application}"
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/applications", ID: "list-applications", Summary: "The user's applications"},
 		user(), func(ctx context.Context, in *Page) (*body[api.List[api.Application]], error) {
-			return answer(s.director.Applications(ctx, actor(ctx), in.After))
+			return answer(s.director.Applications(ctx, actor(ctx), in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: "/v1/applications", ID: "create-application", Summary: "Create an application", Status: http.StatusCreated},
 		user(), func(ctx context.Context, in *body[api.ApplicationCreate]) (*body[api.Application], error) {
@@ -54,15 +54,14 @@ func (s *server) applicationRoutes() {
 		user(), func(ctx context.Context, in *ApplicationPath) (*body[api.ApplicationNetwork], error) {
 			return answer(s.director.Network(ctx, actor(ctx), in.Application))
 		})
-	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/events", ID: "list-events", Summary: "History, oldest first (?after=); with ?follow=true server-sent events"},
+	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/events", ID: "list-events", Summary: "History, oldest first; with follow as server-sent events", Query: []wire.Query{
+		wire.QueryText("after", "Next of the page before, or the id of an event"), wire.QueryNumber("limit", 1, maxPage, "At most so many items; default 100"),
+		wire.QueryFlag("follow", "Go on with the events that come"),
+	}},
 		user(), s.events)
-	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "application-log", Summary: "Log of the manager as text (?lines=, ?follow=)"},
+	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "application-log", Summary: "Log of the manager as text", Query: logQuery()},
 		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
-			part, err := logRange(r)
-			if err != nil {
-				return err
-			}
-			text, err := s.director.ApplicationLog(r.Context(), actor(r.Context()), path("application"), part)
+			text, err := s.director.ApplicationLog(r.Context(), actor(r.Context()), path("application"), logRange(r))
 			if err != nil {
 				return err
 			}
@@ -72,8 +71,8 @@ func (s *server) applicationRoutes() {
 
 func (s *server) events(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 	ctx, after := r.Context(), r.URL.Query().Get("after")
-	if r.URL.Query().Get("follow") != "true" {
-		list, err := s.director.Events(ctx, actor(ctx), path("application"), after)
+	if !wire.Flag(r, "follow") {
+		list, err := s.director.Events(ctx, actor(ctx), path("application"), app.Page{After: after, Limit: wire.Number(r, "limit", 0)})
 		if err != nil {
 			return err
 		}

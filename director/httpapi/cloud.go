@@ -6,6 +6,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/wire"
+	"conpaas/director/app"
 )
 
 type cloudPath struct {
@@ -14,20 +15,19 @@ type cloudPath struct {
 
 func (s *server) cloudRoutes() {
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/service-types", ID: "list-service-types", Summary: "Service types that can be added"},
-		user(), func(context.Context, *Page) (*body[api.List[api.ServiceKind]], error) {
-			return answer(api.List[api.ServiceKind]{Items: api.Catalogue()}, nil)
+		user(), func(_ context.Context, in *Page) (*body[api.List[api.ServiceKind]], error) {
+			return answer(app.ServiceKinds(in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/clouds", ID: "list-clouds", Summary: "Configured clouds"},
-		user(), func(ctx context.Context, _ *Page) (*body[api.List[api.Cloud]], error) {
-			clouds, err := s.director.Clouds(ctx, actor(ctx))
-			return answer(api.List[api.Cloud]{Items: clouds}, err)
+		user(), func(ctx context.Context, in *Page) (*body[api.List[api.Cloud]], error) {
+			return answer(s.director.Clouds(ctx, actor(ctx), in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/clouds/{cloud}", ID: "show-cloud", Summary: "One cloud"},
 		user(), func(ctx context.Context, in *cloudPath) (*body[api.Cloud], error) {
 			return answer(s.director.Cloud(ctx, actor(ctx), in.Cloud))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: "/v1/clouds/{cloud}/check", ID: "check-cloud", Summary: "Check that a cloud can be used"},
-		user(), func(ctx context.Context, in *cloudPath) (*body[api.List[api.Check]], error) {
+		admin(), func(ctx context.Context, in *cloudPath) (*body[api.List[api.Check]], error) {
 			checks, err := s.director.CheckCloud(ctx, in.Cloud)
 			return answer(api.List[api.Check]{Items: checks}, err)
 		})

@@ -29,12 +29,15 @@ func (s *server) codeRoutes() {
 			Page
 		},
 		) (*body[api.List[api.CodeVersion]], error) {
-			versions, err := s.director.CodeVersions(ctx, actor(ctx), in.Application, in.Service)
-			return answer(api.List[api.CodeVersion]{Items: versions}, err)
+			return answer(s.director.CodeVersions(ctx, actor(ctx), in.Application, in.Service, in.page()))
 		})
 	s.api.Raw(wire.Route{
 		Method: http.MethodPost, Path: one + "/code", ID: "upload-code", Status: http.StatusCreated, MaxBody: app.MaxArchive + 1,
-		Summary: "Add a version: the body is a tar, tar.gz, tar.bz2, tar.xz or zip archive (?filename=&description=&enable=)",
+		Summary: "Add a version: the body is a tar, tar.gz, tar.bz2, tar.xz or zip archive",
+		Query: []wire.Query{
+			wire.QueryText("filename", "Of the archive"), wire.QueryText("description", "For people"),
+			wire.QueryFlag("enable", "Give requests this version, once every machine has checked it"),
+		},
 	}, user(), s.uploadCode)
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: one + "/code/enable", ID: "enable-code", Summary: "Give requests another version, once every machine has checked it", Status: http.StatusAccepted},
 		user(), func(ctx context.Context, in *struct {
@@ -58,20 +61,8 @@ func (s *server) codeRoutes() {
 
 func (s *server) uploadCode(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 	q := r.URL.Query()
-	for name := range q {
-		if name != "filename" && name != "description" && name != "enable" {
-			return api.InField("query."+name, "there is no such member; there are: filename, description, enable")
-		}
-	}
-	enable := false
-	if text := q.Get("enable"); text != "" {
-		var err error
-		if enable, err = strconv.ParseBool(text); err != nil {
-			return api.InField("query.enable", "want true or false")
-		}
-	}
 	v, err := s.director.UploadCode(r.Context(), actor(r.Context()), path("application"), path("service"), app.CodeUpload{
-		Filename: q.Get("filename"), Description: q.Get("description"), Enable: enable, Size: r.ContentLength, Body: r.Body,
+		Filename: q.Get("filename"), Description: q.Get("description"), Enable: wire.Flag(r, "enable"), Size: r.ContentLength, Body: r.Body,
 	})
 	if err != nil {
 		return err

@@ -22,8 +22,7 @@ func (s *server) nodeRoutes() {
 			Page
 		},
 		) (*body[api.List[api.Node]], error) {
-			nodes, err := s.director.ApplicationNodes(ctx, actor(ctx), in.Application)
-			return answer(api.List[api.Node]{Items: nodes}, err)
+			return answer(s.director.ApplicationNodes(ctx, actor(ctx), in.Application, in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}", ID: "show-node", Summary: "One machine"},
 		user(), func(ctx context.Context, in *nodePath) (*body[api.Node], error) {
@@ -39,16 +38,7 @@ func (s *server) nodeRoutes() {
 			if err != nil {
 				return err
 			}
-			out := wire.NewLineWriter(w)
-			for frame, err := range frames {
-				if err != nil {
-					return out.Write(api.ExecFrame{Error: err.Error()})
-				}
-				if err := out.Write(frame); err != nil {
-					return err
-				}
-			}
-			return nil
+			return sendFrames(w, frames)
 		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/console", ID: "console", Summary: "What the machine has printed on its console, as text"},
 		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
@@ -58,13 +48,9 @@ func (s *server) nodeRoutes() {
 			}
 			return copyText(w, text)
 		})
-	s.api.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "node-log", Summary: "A log of the machine as text (?name=, ?lines=, ?follow=)"},
+	s.api.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "node-log", Summary: "A log of the machine as text", Query: append(logQuery(), wire.QueryText("name", "Which; default the agent's own"))},
 		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
-			part, err := logRange(r)
-			if err != nil {
-				return err
-			}
-			text, err := s.director.NodeLog(r.Context(), actor(r.Context()), api.NodeID(path("node")), r.URL.Query().Get("name"), part)
+			text, err := s.director.NodeLog(r.Context(), actor(r.Context()), api.NodeID(path("node")), r.URL.Query().Get("name"), logRange(r))
 			if err != nil {
 				return err
 			}

@@ -14,13 +14,13 @@ type operationPath struct {
 
 func (s *server) operationRoutes() {
 	const one = "/v1/operations/{operation}"
-	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/operations", ID: "list-operations", Summary: "The user's operations, newest first"},
+	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/operations", ID: "list-operations", Summary: "The user's operations, oldest first"},
 		user(), func(ctx context.Context, in *struct {
 			Page
 			Application string `query:"application" doc:"Only of this application (name or id)"`
 		},
 		) (*body[api.List[api.Operation]], error) {
-			return answer(s.director.Operations(ctx, actor(ctx), in.Application, in.After))
+			return answer(s.director.Operations(ctx, actor(ctx), in.Application, in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one, ID: "show-operation", Summary: "One operation"},
 		user(), func(ctx context.Context, in *operationPath) (*body[api.Operation], error) {

@@ -74,4 +74,7 @@ func answer[T any](v T, err error) (*body[T], error) {
 // Page is the query of a list.
 type Page struct {
 	After string `query:"after" doc:"Next of the page before"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" doc:"At most so many items; default 100"`
 }
+
+func (p Page) page() app.Page { return app.Page{After: p.After, Limit: p.Limit} }

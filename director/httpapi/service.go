@@ -24,8 +24,7 @@ func (s *server) serviceRoutes() {
 			Page
 		},
 		) (*body[api.List[api.Service]], error) {
-			services, err := s.director.Services(ctx, actor(ctx), in.Application)
-			return answer(api.List[api.Service]{Items: services}, err)
+			return answer(s.director.Services(ctx, actor(ctx), in.Application, in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: all, ID: "add-service", Summary: "Add a service to an application", Status: http.StatusCreated},
 		user(), func(ctx context.Context, in *struct {
@@ -84,16 +83,11 @@ func (s *server) serviceRoutes() {
 			Page
 		},
 		) (*body[api.List[api.Node]], error) {
-			nodes, err := s.director.ServiceNodes(ctx, actor(ctx), in.Application, in.Service)
-			return answer(api.List[api.Node]{Items: nodes}, err)
+			return answer(s.director.ServiceNodes(ctx, actor(ctx), in.Application, in.Service, in.page()))
 		})
-	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "service-log", Summary: "Logs of the agents of a service as text, each line with its node (?lines=)"},
+	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "service-log", Summary: "Logs of the agents of a service as text, each line with its node", Query: logQuery()[:1]},
 		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
-			part, err := logRange(r)
-			if err != nil {
-				return err
-			}
-			text, err := s.director.ServiceLog(r.Context(), actor(r.Context()), path("application"), path("service"), part)
+			text, err := s.director.ServiceLog(r.Context(), actor(r.Context()), path("application"), path("service"), logRange(r))
 			if err != nil {
 				return err
 			}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"strconv"
 	"time"
 
 	"conpaas/client/api"
@@ -13,8 +12,11 @@ import (
 	"conpaas/client/wire"
 )
 
-// maxLines is how many lines of a log may be asked for.
-const maxLines = 100_000
+// What may be asked for at once.
+const (
+	maxLines = 100_000 // of a log
+	maxPage  = 1000    // items of a list, as in Page
+)
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Content-Type", "application/json")
@@ -22,21 +24,39 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return json.NewEncoder(w).Encode(v)
 }
 
-// logRange reads ?lines= and ?follow=.
-func logRange(r *http.Request) (manager.LogRange, error) {
-	q := r.URL.Query()
-	part := manager.LogRange{Lines: 200, Follow: q.Get("follow") == "true"}
-	if text := q.Get("lines"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxLines {
-			return part, api.InField("query.lines", "want a number from 1 to %d", maxLines)
-		}
-		part.Lines = n
+// logQuery is the query of a log.
+func logQuery() []wire.Query {
+	return []wire.Query{
+		wire.QueryNumber("lines", 1, maxLines, "How many of the last lines; default 200"),
+		wire.QueryFlag("follow", "Go on with the lines that come"),
 	}
-	return part, nil
 }
 
-// copyText sends text as it comes until it ends or the client leaves.
+func logRange(r *http.Request) manager.LogRange {
+	return manager.LogRange{Lines: wire.Number(r, "lines", 200), Follow: wire.Flag(r, "follow")}
+}
+
+// sendFrames sends the output of a command. An error before the first piece is the answer, a later one the last piece.
+func sendFrames(w http.ResponseWriter, frames iter.Seq2[api.ExecFrame, error]) error {
+	out := wire.NewLineWriter(w)
+	begun := false
+	for frame, err := range frames {
+		switch {
+		case err != nil && !begun:
+			return err
+		case err != nil:
+			return out.Write(api.ExecFrame{Error: err.Error()})
+		}
+		begun = true
+		if err := out.Write(frame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyText sends text as it comes until it ends or the client leaves. Text that breaks off is an error, which cuts the
+// answer, so that its reader does not take it for all there is.
 func copyText(w http.ResponseWriter, text io.ReadCloser) error {
 	defer text.Close()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -56,8 +76,11 @@ func copyText(w http.ResponseWriter, text io.ReadCloser) error {
 				return nil
 			}
 		}
+		if err == io.EOF {
+			return nil
+		}
 		if err != nil {
-			return nil // the end of the text, or of the one who sent it
+			return err
 		}
 	}
 }

@@ -28,6 +28,7 @@ const (
 // world is a running director with an application that is all there, and everybody who may try to call it.
 type world struct {
 	*directortest.Director
+	other     *directortest.Cloud // on which nothing is
 	authority *ca.Authority
 	callers   map[string]*caller
 	tokens    map[string]api.Secret // another token of each user, to be logged out
@@ -38,12 +39,17 @@ type world struct {
 // owner start an application with one service.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{callers: map[string]*caller{}, tokens: map[string]api.Secret{}}
-	dir := t.TempDir()
+	return newWorldIn(t, t.TempDir())
+}
+
+// newWorldIn is newWorld in an empty data folder.
+func newWorldIn(t *testing.T, dir string) *world {
+	t.Helper()
+	w := &world{other: directortest.NewCloud(), callers: map[string]*caller{}, tokens: map[string]api.Secret{}}
 	long := time.Now().Add(-40 * 24 * time.Hour) // certificates that have expired lately must have been valid once
 	w.authority = newAuthority(t, long)
 	w.prepare(t, dir, long)
-	w.Director = directortest.Start(t, directortest.Options{Dir: dir})
+	w.Director = directortest.Start(t, directortest.Options{Dir: dir, Other: w.other})
 	owner := app.Actor{ID: 2, Name: "owner"}
 	w.populate(t, owner)
 	return w

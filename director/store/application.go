@@ -3,7 +3,6 @@ package store
 import (
 	"fmt"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"conpaas/client/api"
@@ -85,13 +84,7 @@ func (r *Read) applicationRow(id api.ApplicationID) (applicationRow, error) {
 // FindApplication gives the application of owner with that id in decimal or that name. One of somebody else is ErrNotFound.
 func (r *Read) FindApplication(owner api.UserID, ref string) (Application, error) {
 	var row applicationRow
-	query := r.db.Where("owner_id = ?", int64(owner))
-	if id, err := strconv.ParseInt(ref, 10, 64); err == nil {
-		query = query.Where("id = ?", id)
-	} else {
-		query = query.Where("name = ?", ref)
-	}
-	err := query.First(&row).Error
+	err := named(r.db.Where("owner_id = ?", int64(owner)), ref).First(&row).Error
 	return row.application(), rowError(err, "application %q", ref)
 }
 

@@ -67,6 +67,23 @@ func (r *Read) ServiceCode(application api.ApplicationID, service api.ServiceID)
 	return convert(rows, codeVersionRow.version), rowError(err, "code versions of service %s of application %s", service, application)
 }
 
+// numberedCodeRow is a row with the number that SQLite gives it, which grows.
+type numberedCodeRow struct {
+	Number int64          `gorm:"column:number;->"`
+	Row    codeVersionRow `gorm:"embedded"`
+}
+
+func (numberedCodeRow) TableName() string { return codeVersionRow{}.TableName() }
+
+func (r numberedCodeRow) version() CodeVersion { return r.Row.version() }
+
+// CodePage gives a page of the versions of the code of a service, the oldest first, and where the next one begins (0: nowhere).
+func (r *Read) CodePage(application api.ApplicationID, service api.ServiceID, p Page) ([]CodeVersion, int64, error) {
+	query := r.db.Select("rowid AS number, *").Where("application_id = ? AND service_id = ?", int64(application), int64(service))
+	rows, next, err := list(query, "rowid", p, func(r numberedCodeRow) int64 { return r.Number })
+	return convert(rows, numberedCodeRow.version), next, err
+}
+
 // Blobs gives the SHA-256 of every archive that a version of any service names.
 func (r *Read) Blobs() (map[string]bool, error) {
 	var sums []string

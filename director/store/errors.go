@@ -19,8 +19,8 @@ var (
 	ErrOtherKey = errors.New("bound to another key") // a second key tries to join as the same node
 
 	ErrClosed   = errors.New("the store is closed")
-	ErrInUse    = errors.New("data directory in use")          // another director runs on it
-	ErrFull     = errors.New("no space left for the database") // nothing was written; works again when there is space
+	ErrInUse    = errors.New("data directory in use")            // another director runs on it
+	ErrFull     = fmt.Errorf("the database: %w", syscall.ENOSPC) // nothing was written; works again when there is space
 	ErrReadOnly = errors.New("the database cannot be written")
 	ErrBusy     = errors.New("the database is locked by another program") // nothing was written; a retry may help
 	ErrDamaged  = errors.New("the database is damaged")

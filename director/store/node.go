@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"gorm.io/gorm"
+
 	"conpaas/client/api"
 )
 
@@ -111,6 +113,15 @@ func sequence(id, prefix string) (int64, error) {
 		return 0, fmt.Errorf("%q: %w", id, ErrNotFound)
 	}
 	return n, nil
+}
+
+// named limits a query to the thing with an id or a name. An id is written in one way only: 01 and +1 are names, which
+// nothing has.
+func named(query *gorm.DB, ref string) *gorm.DB {
+	if id, err := sequence(ref, ""); err == nil {
+		return query.Where("id = ?", id)
+	}
+	return query.Where("name = ?", ref)
 }
 
 // Node gives a node by id whoever owns it, or ErrNotFound. Gone ones are found until they are pruned.

@@ -119,7 +119,7 @@ func (tx *Tx) checkLimits(cloud string, more int, l Limits) error {
 			return err
 		}
 		if n+more > l.Cloud {
-			return fmt.Errorf("cloud %s: %d machines and %d more are over its limit of %d (MAX_VMS): %w", cloud, n, more, l.Cloud, ErrQuota)
+			return fmt.Errorf("cloud %s: %d machines and %d more are over its limit of %d; remove some, or have the administrator raise MAX_VMS of the cloud: %w", cloud, n, more, l.Cloud, ErrQuota)
 		}
 	}
 	if l.Total > 0 {
@@ -128,7 +128,7 @@ func (tx *Tx) checkLimits(cloud string, more int, l Limits) error {
 			return err
 		}
 		if n+more > l.Total {
-			return fmt.Errorf("%d machines and %d more are over the limit of %d for all clouds (MAX_VMS_ALL_CLOUDS): %w", n, more, l.Total, ErrQuota)
+			return fmt.Errorf("%d machines and %d more are over the limit of %d for all clouds; remove some, or have the administrator raise MAX_VMS_ALL_CLOUDS in [iaas]: %w", n, more, l.Total, ErrQuota)
 		}
 	}
 	return nil
@@ -148,7 +148,7 @@ func (tx *Tx) freeSlots(s Service, plan vpn.Plan, count int) ([]int, error) {
 		if free > 0 {
 			what = fmt.Sprintf("only %d addresses left, %d needed,", free, count)
 		}
-		return nil, fmt.Errorf("%s in service %s: %d used: %w", what, s.Name, len(used), ErrQuota)
+		return nil, fmt.Errorf("%s in service %s: %d used (VPN_SERVICE_BITS says how many): %w", what, s.Name, len(used), ErrQuota)
 	}
 	return lowestFree(used, 1, count), nil
 }

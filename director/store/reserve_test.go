@@ -111,10 +111,10 @@ func TestLimits(t *testing.T) {
 	if err := ask("a", 2, Limits{Cloud: 2, Total: 3}); err != nil {
 		t.Fatal(err)
 	}
-	if err := ask("a", 1, Limits{Cloud: 2}); !errors.Is(err, ErrQuota) || !strings.Contains(err.Error(), "cloud a: 2 machines and 1 more are over its limit of 2") {
+	if err := ask("a", 1, Limits{Cloud: 2}); !errors.Is(err, ErrQuota) || !strings.Contains(err.Error(), "cloud a: 2 machines and 1 more are over its limit of 2; remove some, or have the administrator raise MAX_VMS of") {
 		t.Errorf("over the cloud's limit: %v", err)
 	}
-	if err := ask("b", 2, Limits{Cloud: 2, Total: 3}); !errors.Is(err, ErrQuota) || !strings.Contains(err.Error(), "limit of 3 for all clouds") {
+	if err := ask("b", 2, Limits{Cloud: 2, Total: 3}); !errors.Is(err, ErrQuota) || !strings.Contains(err.Error(), "limit of 3 for all clouds; remove some, or have the administrator raise MAX_VMS_ALL_CLOUDS in [iaas]") {
 		t.Errorf("over the total limit: %v", err)
 	}
 	if err := ask("b", 1, Limits{Cloud: 2, Total: 3}); err != nil {

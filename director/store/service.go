@@ -3,7 +3,6 @@ package store
 import (
 	"fmt"
 	"maps"
-	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -83,14 +82,8 @@ func (r *Read) serviceRow(application api.ApplicationID, id api.ServiceID) (serv
 
 // FindService gives the service with that id in decimal or that name, or ErrNotFound.
 func (r *Read) FindService(application api.ApplicationID, ref string) (Service, error) {
-	query := r.db.Where("application_id = ?", int64(application))
-	if id, err := strconv.ParseInt(ref, 10, 64); err == nil {
-		query = query.Where("id = ?", id)
-	} else {
-		query = query.Where("name = ?", ref)
-	}
 	var row serviceRow
-	err := query.First(&row).Error
+	err := named(r.db.Where("application_id = ?", int64(application)), ref).First(&row).Error
 	return row.service(), rowError(err, "service %q", ref)
 }
 
@@ -99,6 +92,13 @@ func (r *Read) Services(application api.ApplicationID) ([]Service, error) {
 	var rows []serviceRow
 	err := r.db.Where("application_id = ?", int64(application)).Order("id").Find(&rows).Error
 	return convert(rows, serviceRow.service), rowError(err, "services of application %s", application)
+}
+
+// ServicePage gives a page of the services of an application by id, and where the next one begins (0: nowhere).
+func (r *Read) ServicePage(application api.ApplicationID, p Page) ([]Service, int64, error) {
+	query := r.db.Where("application_id = ?", int64(application))
+	rows, next, err := list(query, "id", p, func(r serviceRow) int64 { return r.ID })
+	return convert(rows, serviceRow.service), next, err
 }
 
 // NewService is what CreateService needs to know.

@@ -103,14 +103,18 @@ const (
 	largestPage = 1000
 )
 
+// Most is how many things are on the page.
+func (p Page) Most() int {
+	if p.Limit <= 0 {
+		return defaultPage
+	}
+	return min(p.Limit, largestPage)
+}
+
 // list reads one page of rows, ordered by the column key, and gives the number after which the next page begins, 0 on
 // the last page.
 func list[R any](db *gorm.DB, key string, p Page, number func(R) int64) (rows []R, next int64, err error) {
-	limit := p.Limit
-	if limit <= 0 {
-		limit = defaultPage
-	}
-	limit = min(limit, largestPage)
+	limit := p.Most()
 	err = db.Where(key+" > ?", p.After).Order(key).Limit(limit + 1).Find(&rows).Error
 	if err != nil {
 		return nil, 0, fmt.Errorf("read a page: %w", err)

@@ -136,6 +136,13 @@ func (c *core) reported(id api.NodeID, session uint64, status *api.NodeStatus) {
 	}
 }
 
+// troubled takes what keeps the agent of a connection from being told anything.
+func (c *core) troubled(id api.NodeID, session uint64, text string) {
+	if n := c.nodes[id]; n != nil && n.session == session {
+		n.trouble = text
+	}
+}
+
 // called takes the outcome of a call that step has decided.
 func (c *core) called(now time.Time, done call, err error) {
 	if n := c.nodes[done.node]; n != nil && n.session == done.session {

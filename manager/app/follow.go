@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -37,6 +38,10 @@ func (w *Worker) follow(known *session, s *wire.Session, events *rate.Limiter) {
 		err := w.read(ctx, client, known, s, limit, events)
 		if ctx.Err() != nil {
 			return
+		}
+		if api.CodeFrom(err) == api.CodeProtocol {
+			text := fmt.Sprintf("its agent runs version %s, which does not understand this manager of version %s: %v; remove this node and add another", s.Hello().Version, daemon.Version, err)
+			w.post(func() { w.core.troubled(known.node, known.number, text) })
 		}
 		w.log.Warn("the agent's reports have ended; asking for them again", daemon.KeyNode, known.node, daemon.KeyError, err)
 		select {

@@ -51,7 +51,8 @@ func (w *Worker) Put(ctx context.Context, epoch api.Epoch, spec api.ManagerSpec)
 
 // wantBlobs keeps the blobs that a spec names.
 func (w *Worker) wantBlobs(spec api.ManagerSpec) {
-	if err := w.blobs.want(blobsOf(spec)); err != nil {
+	w.blobs.Want(blobsOf(spec))
+	if err := w.blobs.Prune(nil); err != nil {
 		w.log.Warn("blobs that are not needed any more stay", daemon.KeyError, err) // until the next spec
 	}
 	w.post(func() {}) // the director is to hear what is lacking

@@ -25,15 +25,13 @@ type delivery struct {
 	retryAt  time.Time
 }
 
-// FindBlob tells how many bytes of a blob are here, and whether they are all and checked. api.CodeNotFound: none.
-func (w *Worker) FindBlob(digest string) (length int64, complete bool, err error) {
-	return w.blobs.find(digest)
-}
+// FindBlob tells how much of a blob is here. api.CodeNotFound: nothing.
+func (w *Worker) FindBlob(digest string) (api.Blob, error) { return w.blobs.Find(digest) }
 
 // PutBlob receives a blob or the rest of one from the director. It is taken only when the spec names it, there is room,
 // and, once it is complete, its SHA-256 is its name. What has come of one that breaks off stays for the next try.
-func (w *Worker) PutBlob(ctx context.Context, digest string, part Part, body io.Reader) error {
-	err := w.blobs.put(ctx, digest, part, body)
+func (w *Worker) PutBlob(ctx context.Context, digest string, part api.BlobPart, body io.Reader) error {
+	err := w.blobs.Put(ctx, digest, part, body)
 	w.post(func() {}) // the director and the agents are to hear of it
 	return err
 }
@@ -57,7 +55,7 @@ func (w *Worker) deliver(ctx context.Context, now time.Time) {
 		if d.busy || now.Before(d.retryAt) {
 			continue
 		}
-		i := slices.IndexFunc(n.status.Lacks, w.blobs.complete)
+		i := slices.IndexFunc(n.status.Lacks, w.blobs.Has)
 		if i < 0 {
 			continue
 		}
@@ -97,7 +95,7 @@ func (w *Worker) startSending(ctx context.Context, id api.NodeID, d *delivery, d
 }
 
 func (w *Worker) sendBlob(ctx context.Context, id api.NodeID, digest string, epoch api.Epoch) error {
-	file, size, err := w.blobs.open(digest)
+	file, size, err := w.blobs.Open(digest)
 	if err != nil {
 		return err
 	}
@@ -109,7 +107,7 @@ func (w *Worker) sendBlob(ctx context.Context, id api.NodeID, digest string, epo
 	defer watch.Stop()
 	err = agent.New(w.hub.Client(string(id))).PutBlob(ctx, epoch, digest, size, watched{from: file, timer: watch})
 	if api.CodeFrom(err) == api.CodeInvalid { // what has arrived is another file: perhaps because the one here is damaged
-		return errors.Join(err, w.blobs.verify(digest))
+		return errors.Join(err, w.blobs.Verify(digest))
 	}
 	return err
 }

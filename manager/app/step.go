@@ -86,6 +86,8 @@ func (c *core) health(n *node, d *desired) api.NodeHealth {
 		h.Reason = "its agent has not connected to this manager since " + stamp(c.since)
 	case n.session == 0:
 		h.Reason = "its agent has been silent since " + stamp(n.silent)
+	case !n.fresh && n.trouble != "":
+		h.Reason = n.trouble
 	case !n.fresh:
 		h.Reason = "its agent is connected and has not reported yet"
 	case d == nil:

@@ -12,6 +12,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/daemon"
+	"conpaas/client/daemon/blobs"
 	"conpaas/client/wire"
 	"conpaas/manager/service"
 )
@@ -60,7 +61,7 @@ type Worker struct {
 	number   uint64 // of the last session
 
 	fast, slow chan struct{} // free places for calls
-	blobs      *blobs
+	blobs      *blobs.Store
 	blobPlaces chan struct{}            // free places for sending blobs
 	deliveries map[api.NodeID]*delivery // only in the loop
 	budgets    map[api.NodeID]*rate.Limiter
@@ -81,7 +82,7 @@ func New(cfg Config) (*Worker, error) {
 		blobPlaces: make(chan struct{}, blobSends), deliveries: map[api.NodeID]*delivery{}, budgets: map[api.NodeID]*rate.Limiter{},
 	}
 	var err error
-	if w.blobs, err = openBlobs(filepath.Join(filepath.Dir(cfg.Cache), "blobs")); err != nil {
+	if w.blobs, err = blobs.Open(filepath.Join(filepath.Dir(cfg.Cache), "blobs"), "this manager"); err != nil {
 		return nil, err
 	}
 	w.core.relay = cfg.Overlay.Relay()
@@ -142,7 +143,7 @@ func (w *Worker) Run(ctx context.Context) error {
 // look decides what follows from what is known now, tells the director and starts the calls.
 func (w *Worker) look(ctx context.Context, now time.Time) {
 	decided := w.core.step(now)
-	decided.state.Self, decided.state.Lacks = w.self(), w.blobs.lacks()
+	decided.state.Self, decided.state.Lacks = w.self(), w.blobs.Lacks()
 	w.board.publish(decided.state)
 	for _, c := range decided.calls {
 		w.start(ctx, c)

@@ -5,63 +5,26 @@ package command
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"conpaas/client/daemon"
+	"conpaas/client/daemon/command"
 )
 
 // global has the options of all commands.
-type global struct {
-	root  string
-	level string
-	json  bool
-}
+type global struct{ *command.Options }
 
 // Execute runs the command that the program's arguments name, until it ends or ctx does.
 func Execute(ctx context.Context) error { return New().ExecuteContext(ctx) }
 
 // New gives the whole command line.
 func New() *cobra.Command {
-	g := &global{}
-	c := &cobra.Command{
-		Use:   "cpsmanager",
-		Short: "The manager of ConPaaS: plans what the machines of one application do",
-		Long: `The manager of ConPaaS. One runs for every application, on a machine of its own: it joins with what the machine's
+	c, options := command.New("cpsmanager", "manager", "The manager of ConPaaS: plans what the machines of one application do",
+		`The manager of ConPaaS. One runs for every application, on a machine of its own: it joins with what the machine's
 user-data has written to /var/lib/conpaas/bootstrap.json, connects to the director, takes the connections of the
 application's agents on port 5556 of its overlay address, and tells each what its machine is to be. It holds nothing
-that cannot be lost: a manager on a new machine learns everything from the director and the agents.
-
-Exit codes: 0 it did what it was asked or was told to end, 1 it could not.`,
-		SilenceUsage: true, SilenceErrors: true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
-	}
-	flags := c.PersistentFlags()
-	flags.StringVar(&g.root, "root", "", "prefix of all paths; for machines that are mere processes")
-	flags.StringVar(&g.level, "log-level", "info", "debug, info, warn or error")
-	flags.BoolVar(&g.json, "log-json", false, "log JSON lines")
-	c.AddCommand(newRunCommand(g), newInitCommand(g), newOverlayCommand(g), newRelayCommand(g), newVersionCommand())
+that cannot be lost: a manager on a new machine learns everything from the director and the agents.`)
+	g := &global{options}
+	c.AddCommand(newRunCommand(g), newOverlayCommand(g), newRelayCommand(g))
 	return c
-}
-
-// logLevel reads --log-level.
-func (g *global) logLevel() (slog.Level, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(strings.ToUpper(g.level))); err != nil {
-		return level, fmt.Errorf("log level %q: use debug, info, warn or error", g.level)
-	}
-	return level, nil
-}
-
-// logger writes to standard error.
-func (g *global) logger() (*slog.Logger, error) {
-	level, err := g.logLevel()
-	if err != nil {
-		return nil, err
-	}
-	return daemon.Logger(os.Stderr, level, g.json), nil
 }

@@ -21,7 +21,7 @@ a process of its own, so that a restart of the manager loses no datagram.`,
 		Example: "  cpsmanager overlay --interface cps0",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			log, err := g.logger()
+			log, err := g.Logger()
 			if err != nil {
 				return err
 			}
@@ -44,7 +44,7 @@ itself, as a process of its own, and names the nodes in a file. The relay holds 
 		Example: "  cpsmanager relay --keys /var/lib/conpaas/state/relay --nodes /run/conpaas/relay-nodes.json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			log, err := g.logger()
+			log, err := g.Logger()
 			if err != nil {
 				return err
 			}

@@ -32,11 +32,11 @@ to standard error and to /var/log/conpaas/manager.log.`,
 		Example: "  cpsmanager run\n  cpsmanager run --root /tmp/machine --log-level debug",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			level, err := g.logLevel()
+			level, err := g.Level()
 			if err != nil {
 				return err
 			}
-			return Run(c.Context(), Options{Root: g.root, Interface: iface, Level: level, JSON: g.json, Stderr: os.Stderr})
+			return Run(c.Context(), Options{Root: g.Root, Interface: iface, Level: level, JSON: g.JSON, Stderr: os.Stderr})
 		},
 	}
 	c.Flags().StringVar(&iface, "interface", overlay.DefaultInterface, "name of the overlay's network interface")

@@ -33,18 +33,17 @@ func Director(w *app.Worker, guard *wire.Guard, j *journal.Journal, log *slog.Lo
 func routes(w *app.Worker, guard *wire.Guard, j *journal.Journal, log *slog.Logger) *wire.API {
 	s := &server{worker: w, guard: guard, journal: j}
 	a := wire.NewAPI(wire.Options{
-		Title: "ConPaaS manager", Version: daemon.Version, Log: log,
+		Title: "ConPaaS manager", Version: daemon.Version, Log: log, Lenient: true,
 		// Whoever calls through the tunnel is the director that the manager has dialled and whose certificate it
 		// has checked.
 		Authenticate: func(*http.Request) (wire.Caller, error) { return wire.Caller{Kind: wire.KindDirector}, nil },
 	})
 	wire.Register(a, wire.Route{Method: http.MethodPut, Path: "/v1/application", ID: "put-application", Summary: "Say what is wanted, and which nodes there are", Status: http.StatusNoContent, MaxBody: maxSpec}, director(), s.putApplication)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream", Summary: "Plans, states and events as they come"}, director(), s.stream)
-	a.Raw(wire.Route{Method: http.MethodHead, Path: "/v1/blobs/{sha256}", ID: "find-blob", Summary: "How much of a blob is here"}, director(), s.findBlob)
-	a.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/blobs/{sha256}", ID: "put-blob", Summary: "Send a blob or the rest of one", MaxBody: app.MaxBlob}, director(), s.putBlob)
+	a.Blobs(director(), w)
 	a.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/nodes/{node}/exec", ID: "exec", Summary: "Run a command on a node"}, director(), s.exec)
-	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "read-node-log", Summary: "The last lines of a node's log, and what is added"}, director(), s.nodeLog)
-	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/log", ID: "read-log", Summary: "The last lines of the manager's log, and what is added"}, director(), s.log)
+	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "read-node-log", Summary: "The last lines of a node's log, and what is added", Query: append(logQuery(), wire.QueryText("name", "Which; default the agent's own"))}, director(), s.nodeLog)
+	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/log", ID: "read-log", Summary: "The last lines of the manager's log, and what is added", Query: logQuery()}, director(), s.log)
 	return a
 }
 

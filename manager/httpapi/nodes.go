@@ -3,8 +3,8 @@ package httpapi
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
-	"strconv"
 
 	"conpaas/client/agent"
 	"conpaas/client/api"
@@ -27,7 +27,7 @@ func (s *server) exec(w http.ResponseWriter, r *http.Request, path func(string) 
 	lines := wire.NewLineWriter(w)
 	for frame, err := range client.Exec(r.Context(), epoch, in) {
 		if err != nil {
-			return err
+			return saidByAgent(r, path, err)
 		}
 		if err := lines.Write(frame); err != nil {
 			return err
@@ -36,12 +36,14 @@ func (s *server) exec(w http.ResponseWriter, r *http.Request, path func(string) 
 	return nil
 }
 
+// saidByAgent makes of the error of a call to an agent what the director may see.
+func saidByAgent(r *http.Request, path func(string) string, err error) error {
+	return wire.Passed(r.Context(), "the agent of node "+path("node"), err)
+}
+
 // nodeLog passes a log of the node on.
 func (s *server) nodeLog(w http.ResponseWriter, r *http.Request, path func(string) string) error {
-	lines, follow, err := logRange(r)
-	if err != nil {
-		return err
-	}
+	lines, follow := logRange(r)
 	name := r.URL.Query().Get("name")
 	if name == "" {
 		name = agent.OwnLog
@@ -52,7 +54,7 @@ func (s *server) nodeLog(w http.ResponseWriter, r *http.Request, path func(strin
 	}
 	text, err := client.Log(r.Context(), epoch, name, lines, follow)
 	if err != nil {
-		return err
+		return saidByAgent(r, path, err)
 	}
 	defer text.Close()
 	return pass(w, text)
@@ -60,10 +62,7 @@ func (s *server) nodeLog(w http.ResponseWriter, r *http.Request, path func(strin
 
 // log gives the manager's own log.
 func (s *server) log(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
-	lines, follow, err := logRange(r)
-	if err != nil {
-		return err
-	}
+	lines, follow := logRange(r)
 	text, err := s.journal.Read(r.Context(), lines, follow)
 	if err != nil {
 		return err
@@ -72,19 +71,15 @@ func (s *server) log(w http.ResponseWriter, r *http.Request, _ func(string) stri
 	return pass(w, text)
 }
 
-func logRange(r *http.Request) (lines int, follow bool, err error) {
-	lines = defaultLines
-	if text := r.URL.Query().Get("lines"); text != "" {
-		if lines, err = strconv.Atoi(text); err != nil || lines < 0 {
-			return 0, false, api.InField("lines", "%.20q is no number of lines", text)
-		}
+func logQuery() []wire.Query {
+	return []wire.Query{
+		wire.QueryNumber("lines", 0, math.MaxInt32, "How many of the last; default 100"),
+		wire.QueryFlag("follow", "Go on with what is added"),
 	}
-	if text := r.URL.Query().Get("follow"); text != "" {
-		if follow, err = strconv.ParseBool(text); err != nil {
-			return 0, false, api.InField("follow", "%.20q is neither true nor false", text)
-		}
-	}
-	return lines, follow, nil
+}
+
+func logRange(r *http.Request) (lines int, follow bool) {
+	return wire.Number(r, "lines", defaultLines), wire.Flag(r, "follow")
 }
 
 // pass sends text as it comes; the first flush tells the reader of a quiet log that there is one.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -40,6 +41,7 @@ type Agent struct {
 	event   *api.Event    // to be reported
 	lie     func(api.AgentReport) []api.AgentReport
 	blobs   map[string][]byte
+	older   bool
 	cut     int // bytes after which the receiving of the next blob breaks off; 0: it does not
 }
 
@@ -144,6 +146,15 @@ func (a *Agent) Tell(e api.Event) { a.edit(func() { a.event = &e }) }
 // Lie sets what the agent says in place of each true report with a status; nil: the truth.
 func (a *Agent) Lie(f func(api.AgentReport) []api.AgentReport) { a.edit(func() { a.lie = f }) }
 
+// Older makes the agent speak an older protocol than its manager, or the same again.
+func (a *Agent) Older(older bool) { a.edit(func() { a.older = older }) }
+
+func (a *Agent) isOlder() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.older
+}
+
 // edit changes the agent and tells its streams and the test.
 func (a *Agent) edit(f func()) {
 	a.mu.Lock()
@@ -164,9 +175,12 @@ func (a *Agent) routes() http.Handler {
 	w.Raw(wire.Route{Method: http.MethodPatch, Path: "/v1/peers", ID: "patch-peers"}, manager, a.patchPeers)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream"}, manager, a.stream)
 	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec"}, manager, a.exec)
-	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "log"}, manager, a.log)
-	a.blobRoutes(w, manager)
+	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "log", Query: []wire.Query{wire.QueryNumber("lines", 0, 1000, ""), wire.QueryFlag("follow", "")}}, manager, a.log)
+	w.Blobs(manager, a)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if a.isOlder() {
+			r.Header.Set(api.HeaderProtocol, strconv.Itoa(api.Protocol+1))
+		}
 		if _, err := a.guard.Check(r); err != nil {
 			a.edit(func() { a.seen.Refused++ })
 		}

@@ -1,16 +1,13 @@
 package managertest
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"io"
-	"net/http"
 	"slices"
-	"strconv"
 
 	"conpaas/client/api"
-	"conpaas/client/wire"
 )
 
 // Blob gives a blob of the agent as far as it has come.
@@ -39,30 +36,18 @@ func (a *Agent) lacks() (out []string) {
 	return out
 }
 
-func (a *Agent) blobRoutes(w *wire.API, rule wire.Rule) {
-	w.Raw(wire.Route{Method: http.MethodHead, Path: "/v1/blobs/{sha256}", ID: "find-blob"}, rule, a.findBlob)
-	w.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/blobs/{sha256}", ID: "put-blob", MaxBody: 64 << 20}, rule, a.putBlob)
-}
-
-func (a *Agent) findBlob(w http.ResponseWriter, _ *http.Request, path func(string) string) error {
-	data := a.Blob(path("sha256"))
+// FindBlob tells how much of a blob has come.
+func (a *Agent) FindBlob(digest string) (api.Blob, error) {
+	data := a.Blob(digest)
 	if data == nil {
-		return api.Errorf(api.CodeNotFound, "nothing")
+		return api.Blob{}, api.Errorf(api.CodeNotFound, "nothing")
 	}
-	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-	if Digest(data) != path("sha256") {
-		w.WriteHeader(http.StatusAccepted)
-	}
-	return nil
+	return api.Blob{Length: int64(len(data)), Complete: Digest(data) == digest}, nil
 }
 
-func (a *Agent) putBlob(w http.ResponseWriter, r *http.Request, path func(string) string) error {
-	var offset, last, total int
-	if _, err := fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d/%d", &offset, &last, &total); err != nil {
-		return api.InField("Content-Range", "%v", err)
-	}
+// PutBlob takes what comes, or breaks off as it was told to.
+func (a *Agent) PutBlob(_ context.Context, digest string, part api.BlobPart, body io.Reader) error {
 	a.mu.Lock()
-	body := io.Reader(r.Body)
 	cut := a.cut
 	a.mu.Unlock()
 	if cut > 0 {
@@ -72,8 +57,9 @@ func (a *Agent) putBlob(w http.ResponseWriter, r *http.Request, path func(string
 	if err != nil {
 		return err
 	}
-	if whole := append(a.Blob(path("sha256"))[:offset], data...); len(whole) == total && Digest(whole) != path("sha256") {
-		a.edit(func() { delete(a.blobs, path("sha256")) })
+	whole := append(a.Blob(digest)[:part.Offset], data...)
+	if int64(len(whole)) == part.Total && Digest(whole) != digest {
+		a.edit(func() { delete(a.blobs, digest) })
 		return api.InField("sha256", "it is %s", Digest(whole))
 	}
 	a.edit(func() {
@@ -81,11 +67,10 @@ func (a *Agent) putBlob(w http.ResponseWriter, r *http.Request, path func(string
 		if a.blobs == nil {
 			a.blobs = map[string][]byte{}
 		}
-		a.blobs[path("sha256")] = append(slices.Clone(a.blobs[path("sha256")][:offset]), data...)
+		a.blobs[digest] = whole
 	})
 	if cut > 0 {
 		return api.Errorf(api.CodeUnavailable, "it breaks off after %d bytes", cut)
 	}
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
