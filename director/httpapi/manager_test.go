@@ -42,8 +42,8 @@ func TestErrorsOfManagers(t *testing.T) {
 		{"older parent", document(409, *api.Errorf(api.CodeStale, secret)), 503, api.CodeUnavailable, "", "newer parent"},
 		{"another version", document(501, *api.Errorf(api.CodeProtocol, "it speaks protocol 0")), 501, api.CodeUnsupported, "", "runs another version: it speaks protocol 0"},
 		{"long and bold", document(409, *api.Errorf(api.CodeConflict, "\x1b[1mbold\n%s", strings.Repeat("é", 9000))), 409, api.CodeConflict, "", "[1mbold é"},
-		{"no document", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, 404) }, 404, api.CodeNotFound, "", "no reason"},
-		{"no document, 401", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, 401) }, 500, api.CodeInternal, "", ""},
+		{"no document", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusNotFound) }, 404, api.CodeNotFound, "", "no reason"},
+		{"no document, 401", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusUnauthorized) }, 500, api.CodeInternal, "", ""},
 		{"nothing", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, 503, api.CodeUnavailable, "", "does not answer now"},
 	} {
 		w.Cloud.Answer(c.answer)
