@@ -55,6 +55,9 @@ func (a *App) connect(ctx context.Context, handler http.Handler) {
 			lost, patience = time.Now(), jitter(a.timing.ParentLookup)
 			pauses.Reset()
 		}
+		if api.CodeFrom(err) == api.CodeUnauthenticated {
+			a.renewal.Soon()
+		}
 		a.log.Warn("no connection to the manager", "address", a.currentParent().Address, "err", err)
 		if time.Since(lost) > patience {
 			a.findParent(ctx)

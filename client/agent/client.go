@@ -39,6 +39,12 @@ func (c *Client) PatchPeers(ctx context.Context, epoch api.Epoch, delta api.Peer
 	return err
 }
 
+// PutTrust says what the agent is to trust; it renews its certificate where that is something else.
+func (c *Client) PutTrust(ctx context.Context, epoch api.Epoch, trust api.Trust) error {
+	_, err := wire.Call[struct{}](ctx, c.wire, http.MethodPut, "/v1/trust", trust, wire.WithEpoch(epoch))
+	return err
+}
+
 // lines makes a streaming call when the sequence is read, and closes it when the reading ends.
 func lines[T any](ctx context.Context, c *wire.Client, method, path string, in any, epoch api.Epoch) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
