@@ -42,6 +42,7 @@ type Options struct {
 	// Authenticate says who calls. No credentials at all are an anonymous caller, not an error. After an error only
 	// routes that an anonymous caller may use are served; others answer with that error.
 	Authenticate func(*http.Request) (Caller, error)
+	Header       func(http.Header) // adds to the header of every answer; may be nil
 }
 
 // API is a set of routes with one way of refusing, logging and bounding. Routes are added before Handler is used.
@@ -120,6 +121,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	record := newRecorder(w)
 	record.Header().Set(api.HeaderRequestID, id)
 	record.Header().Set("Cache-Control", "no-store")
+	if a.options.Header != nil {
+		a.options.Header(record.Header())
+	}
 	record.control.SetWriteDeadline(time.Time{}) // the last answer on this connection has left its own
 	pace(record.control, r)
 	defer func() { a.end(record, r, x, start, recover()) }()

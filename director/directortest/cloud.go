@@ -62,10 +62,29 @@ func (c *Cloud) Spec(id api.ApplicationID) api.ManagerSpec {
 	return c.specs[id]
 }
 
-func (c *Cloud) took(spec api.ManagerSpec) {
+// took is called by the manager on a node when it has taken a spec.
+func (c *Cloud) took(manager api.NodeID, spec api.ManagerSpec) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.specs[spec.Application.ID] = spec
+	for _, m := range c.machines {
+		ours := m.node == manager || slices.ContainsFunc(spec.Nodes, func(n api.NodeInfo) bool { return n.ID == m.node })
+		if renewal := m.renewal.Load(); ours && renewal != nil {
+			renewal.Want(spec.Trust)
+		}
+	}
+}
+
+// trust names what the machine of a node has been given by the CA, "" when it has nothing.
+func (c *Cloud) trust(node api.NodeID) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.machines {
+		if renewal := m.renewal.Load(); m.node == node && renewal != nil {
+			return renewal.Trust()
+		}
+	}
+	return ""
 }
 
 // Launches counts the launches so far, refused ones too.

@@ -31,6 +31,7 @@ type machine struct {
 	address  netip.Addr
 	launched time.Time
 	joined   atomic.Bool
+	renewal  atomic.Pointer[mtls.Renewal] // nil until it has joined
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
 }
@@ -86,6 +87,13 @@ func (m *machine) live(ctx context.Context, b api.Bootstrap) {
 	if err != nil {
 		return
 	}
+	renewal := join.Renewal(log, b, certificates)
+	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	work.Go(func() { renewal.Run(ctx) })
+	m.renewal.Store(renewal)
 	m.joined.Store(true)
 	if b.Kind == api.KindAgent {
 		<-ctx.Done()

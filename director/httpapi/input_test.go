@@ -46,7 +46,7 @@ func (w *world) requestBody(body string) string {
 func everyRoute(t *testing.T, w *world, f func(r routeInfo, q request, who *caller)) {
 	t.Helper()
 	_, rows := readExpectations(t)
-	who := map[string]string{"public": "anonymous", "user": "owner", "manager": "manager", "agent": "agent", "renewal": "agent"}
+	who := map[string]string{"public": "anonymous", "user": "owner", "admin": "admin", "manager": "manager", "agent": "agent", "renewal": "agent"}
 	for _, r := range w.routes() {
 		i := slices.IndexFunc(rows, func(row expectation) bool { return row.route == r.ID })
 		name, known := who[r.Rule]

@@ -17,6 +17,19 @@ func public() wire.Rule {
 // user is open to every user; the use case limits it to what the user may see.
 func user() wire.Rule { return kinds("user", wire.KindUser) }
 
+// admin is open to administrators.
+func admin() wire.Rule {
+	return wire.Rule{Name: "admin", Allow: func(ctx context.Context, c wire.Caller, path func(string) string) error {
+		if err := user().Allow(ctx, c, path); err != nil {
+			return err
+		}
+		if !c.Admin {
+			return api.Errorf(api.CodeForbidden, "only administrators may do this")
+		}
+		return nil
+	}}
+}
+
 // managerNode is open to managers with a valid certificate.
 func managerNode() wire.Rule { return kinds("manager", wire.KindManager) }
 
