@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"conpaas/client/api"
@@ -25,6 +26,9 @@ type Cloud struct {
 	// code, where it is set, gives the reason against a code version, "" for none.
 	code  func(version string) string
 	specs map[api.ApplicationID]api.ManagerSpec // what the managers got last
+
+	lingers atomic.Bool // terminated machines run on
+	ghosts  []*machine  // those that do
 }
 
 // NewCloud gives a cloud without machines.
@@ -75,8 +79,8 @@ func (c *Cloud) took(manager api.NodeID, spec api.ManagerSpec) {
 	}
 }
 
-// trust names what the machine of a node has been given by the CA, "" when it has nothing.
-func (c *Cloud) trust(node api.NodeID) string {
+// Trust names what the machine of a node has been given by the CA, "" when it has nothing.
+func (c *Cloud) Trust(node api.NodeID) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range c.machines {
@@ -160,10 +164,29 @@ func (c *Cloud) Terminate(_ context.Context, id cloud.MachineID) error {
 	m, ok := c.machines[id]
 	delete(c.machines, id)
 	c.mu.Unlock()
-	if ok {
+	if ok && !c.lingers.Load() {
 		m.stop()
+	} else if ok {
+		c.mu.Lock()
+		c.ghosts = append(c.ghosts, m)
+		c.mu.Unlock()
 	}
 	return nil
+}
+
+// Linger has machines that are terminated run on, as those of a cloud that does not tell the truth.
+func (c *Cloud) Linger() { c.lingers.Store(true) }
+
+// Refused counts how often a terminated machine of a node that runs on was not let in.
+func (c *Cloud) Refused(node api.NodeID) (count int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.ghosts {
+		if m.node == node {
+			count += m.refused.Load()
+		}
+	}
+	return count
 }
 
 // Console gives what the machine printed, which is its id.
@@ -195,6 +218,13 @@ func (c *Cloud) Token(node api.NodeID) api.Secret {
 
 // Close ends every machine.
 func (c *Cloud) Close() {
+	c.lingers.Store(false)
+	c.mu.Lock()
+	ghosts := c.ghosts
+	c.mu.Unlock()
+	for _, m := range ghosts {
+		m.stop()
+	}
 	machines, _ := c.List(context.Background())
 	for _, m := range machines {
 		_ = c.Terminate(context.Background(), m.ID)

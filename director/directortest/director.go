@@ -29,6 +29,7 @@ type Options struct {
 	Timing    app.Timing
 	Lives     app.Certificates
 	Failpoint func(name string) error // of the store
+	Now       func() time.Time        // clock of the store; default time.Now
 	Log       *slog.Logger            // default: nothing is logged
 }
 
@@ -92,7 +93,7 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	d.Director, err = app.Open(ctx, app.Config{
-		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
+		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint, Now: o.Now}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
 		Clouds: []app.Cloud{{Name: "default", Kind: "memory", Provider: o.Cloud}}, Timing: o.Timing, Certificates: o.Lives, Log: o.Log,
 	})
 	if err != nil {

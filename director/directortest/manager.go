@@ -71,7 +71,7 @@ func (m *manager) report() api.ManagerReport {
 	r := api.ManagerReport{
 		Snapshot: true, Revision: m.spec.Application.Revision, Settled: true,
 		Plan: &api.NodePlan{Revision: m.spec.Application.Revision},
-		Self: &api.NodeStatus{Node: m.node, Version: "test", DataPlane: "none", Trust: m.cloud.trust(m.node)},
+		Self: &api.NodeStatus{Node: m.node, Version: "test", DataPlane: "none", Trust: m.cloud.Trust(m.node)},
 	}
 	nodes := make(map[api.ServiceID][]api.NodeInfo)
 	for _, n := range m.spec.Nodes {
@@ -138,7 +138,7 @@ func (m *manager) blob(w http.ResponseWriter, r *http.Request, sum string) {
 func (m *manager) plan(r *api.ManagerReport, plan *api.ServicePlan, nodes []api.NodeInfo, count int) int {
 	stay, ready := 0, 0
 	for _, n := range nodes {
-		health := api.NodeHealth{Node: n.ID, Status: &api.NodeStatus{Node: n.ID, Trust: m.cloud.trust(n.ID)}}
+		health := api.NodeHealth{Node: n.ID, Status: &api.NodeStatus{Node: n.ID, Trust: m.cloud.Trust(n.ID)}}
 		health.Connected = n.Key != "" && m.cloud.alive(n.ID)
 		role := api.RoleStatus{Role: n.Role, State: api.RoleReady}
 		switch {
