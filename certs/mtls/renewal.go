@@ -88,7 +88,8 @@ func (r *Renewal) isUrgent() bool {
 
 // Run renews until ctx ends. Call it after the store's first Save.
 func (r *Renewal) Run(ctx context.Context) {
-	var soonest time.Time // an answer that is nearly over, or a wish that cannot be fulfilled, must not make this loop run hot
+	// An answer that is nearly over, or is refused too, or is not what is wanted, must not make this loop run hot.
+	var soonest time.Time
 	idle := time.Duration(0)
 	for {
 		leaf, since := r.store.held()
@@ -105,11 +106,12 @@ func (r *Renewal) Run(ctx context.Context) {
 		if !r.wait(ctx, since.Add(life*2/3+jitter(life/15)), min(life/100, earlySpread), soonest) {
 			return
 		}
+		refused := r.isUrgent()
 		if !r.persist(ctx, leaf.NotAfter, least, min(max(life/100, time.Second), recheck)) {
 			return
 		}
 		r.setUrgent(false)
-		if idle = min(max(2*idle, least), recheck); !r.unfulfilled() {
+		if idle = min(max(2*idle, least), recheck); !refused && !r.unfulfilled() {
 			idle = least
 		}
 		soonest = time.Now().Add(idle)

@@ -232,6 +232,26 @@ func TestAStaleWishDoesNotRunHot(t *testing.T) {
 	})
 }
 
+// A node that is refused whatever it shows does not ask again and again either.
+func TestRefusalsDoNotRunHot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &renewer{life: 30 * day}
+		startRenewal(t, r)
+		begin, calls := time.Now(), 0
+		for time.Since(begin) < day {
+			r.Soon()
+			select {
+			case <-r.calls:
+				calls++
+			case <-time.After(5 * time.Second):
+			}
+		}
+		if calls < 2 || calls > 40 {
+			t.Errorf("%d renewals in a day", calls)
+		}
+	})
+}
+
 // An authority near its own end issues certificates that are due at once.
 func TestRenewalDoesNotRunHot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -187,6 +188,47 @@ func TestLongExpiredCertificatesAreRefused(t *testing.T) {
 	})
 	if n := manager(w.nodes()); n.ID != old.ID || n.State == api.NodeReady && strings.Count(w.directorLog(), "the manager is connected") > 1 {
 		t.Errorf("it was let in: %+v", n)
+	}
+}
+
+// Machines that are silent for a rotation hold it up, and go on with it when they are back.
+func TestCARotationWaitsForSilentMachines(t *testing.T) {
+	w := shopWith(t, 2, "NODE_CERT_LIFE = 5m")
+	before, signers := w.ids(), w.certificates()
+	var silent []int
+	for _, m := range w.machines() {
+		silent = append(silent, m.processes("cpsagent", " run ")...)
+	}
+	if len(silent) != 2 {
+		t.Fatalf("the agents are %v", silent)
+	}
+	for _, pid := range silent {
+		_ = syscall.Kill(pid, syscall.SIGSTOP)
+	}
+	w.cps("ca", "rotate")
+	w.eventually(60*time.Second, "the rotation waits for the two", func() error {
+		out, err := w.try("ca", "show", "-o", "json")
+		if err == nil && !strings.Contains(out, `"waiting": 2`) {
+			err = errors.New(out)
+		}
+		return err
+	})
+	if out, err := w.try("ca", "retire", "--yes"); err == nil || !strings.Contains(err.Error(), "introducing") {
+		t.Errorf("retired while machines wait: %s, %v", out, err)
+	}
+	for _, pid := range silent {
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+	}
+	w.eventually(90*time.Second, "every node has renewed", func() error {
+		for id, c := range w.certificates() {
+			if c.signer == signers[id].signer || c.trusts != 2 {
+				return fmt.Errorf("machine %s has %+v", id, c)
+			}
+		}
+		return w.exactly(2)
+	})
+	if after := w.ids(); !slices.Equal(before, after) {
+		t.Errorf("machines %v, before %v", after, before)
 	}
 }
 

@@ -79,7 +79,13 @@ func (d *Director) ensureCA(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.learnCA(ctx)
+	if err := d.learnCA(ctx); err != nil {
+		return err
+	}
+	if c := d.trust.Load().signer.Certificate(); time.Until(c.NotAfter) < c.NotAfter.Sub(c.NotBefore)/10 {
+		d.log.Warn("the certificate authority ends soon, and every certificate with it: run cps ca rotate", "ends", c.NotAfter)
+	}
+	return nil
 }
 
 // addCA makes an authority. Each begins with the installation, so that no clock is late for its certificates.
