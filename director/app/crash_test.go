@@ -103,7 +103,7 @@ func (l *life) open() (err error) {
 // serving waits until exactly count machines serve, beside the manager's.
 func (l *life) serving(count int) error {
 	var last error
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if l.crash.crashed.Load() {
 			return errCrash
 		}
