@@ -66,6 +66,7 @@ type App struct {
 	// Set by Run before anything else is started:
 	answer  api.JoinAnswer
 	store   *mtls.Store
+	renewal *mtls.Renewal
 	bootID  string
 	overlay overlay
 	address netip.Addr // where roles listen
@@ -132,7 +133,7 @@ func (a *App) Run(ctx context.Context, handler http.Handler) error {
 	})
 	var all sync.WaitGroup
 	for _, part := range []func(context.Context){
-		a.overlay.run, a.work, a.renew, func(ctx context.Context) { a.connect(ctx, handler) },
+		a.overlay.run, a.work, a.renewal.Run, func(ctx context.Context) { a.connect(ctx, handler) },
 	} {
 		all.Go(func() { part(ctx) })
 	}
@@ -149,6 +150,7 @@ func (a *App) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.renewal = join.Renewal(a.log, a.boot, a.store)
 	if a.active() {
 		a.address = a.answer.Overlay
 		return nil
@@ -169,10 +171,8 @@ func (a *App) dataPlane() string {
 	return wg.Detect()
 }
 
-// renew keeps the node's certificate young.
-func (a *App) renew(ctx context.Context) {
-	mtls.RunRenewal(ctx, a.store, a.log, join.Renew(a.boot, a.store))
-}
+// WantTrust has the node renew its certificate where what it trusts has another name.
+func (a *App) WantTrust(trust string) { a.renewal.Want(trust) }
 
 // node is what halves are told of the machine.
 func (a *App) node(s api.NodeSpec) service.Node {

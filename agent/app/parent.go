@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,6 +55,9 @@ func (a *App) connect(ctx context.Context, handler http.Handler) {
 		if up {
 			lost, patience = time.Now(), jitter(a.timing.ParentLookup)
 			pauses.Reset()
+		}
+		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted || api.CodeFrom(err) == api.CodeUnauthenticated {
+			a.renewal.Soon() // the director gives what is good now, to know the manager by and to be known by it
 		}
 		a.log.Warn("no connection to the manager", "address", a.currentParent().Address, "err", err)
 		if time.Since(lost) > patience {

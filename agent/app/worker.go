@@ -103,7 +103,7 @@ func (w *worker) settle(want *stored) {
 // note writes down what is applied. It goes out together with the states of the roles, which would else look as if
 // they were already those of the new spec.
 func (w *worker) note(s *api.NodeStatus) {
-	s.Error = w.failure()
+	s.Error, s.Trust = w.failure(), w.a.renewal.Trust()
 	if s.Error == "" && w.done != nil {
 		s.Applied = w.done.Spec.Revision
 		s.Fingerprint, _ = w.done.Spec.Fingerprint() // its configurations were checked to be JSON

@@ -268,7 +268,7 @@ func (u *unit) record(process *proc.Process, change func(*ProgramState)) {
 	if process != nil && process.Alive() {
 		u.state.PID = process.PID()
 	}
-	u.state.Since = time.Now().UTC()
+	u.state.Since = time.Now() // with its monotonic reading: how long it has run is not moved by a clock that is set
 	u.s.mu.Unlock()
 	u.s.notify()
 }

@@ -13,8 +13,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
+	"time"
 
 	"conpaas/certs"
 )
@@ -38,7 +38,9 @@ type Store struct {
 	key   *ecdsa.PrivateKey // nil until Key
 	next  *ecdsa.PrivateKey // nil unless a renewal is under way
 	cert  *tls.Certificate  // nil until Save
-	roots *x509.CertPool    // empty until Save: nil would mean the system's
+	since time.Time         // when cert was saved, by this machine's clock
+	cas   []*x509.Certificate
+	roots *x509.CertPool // of cas; empty until Save: nil would mean the system's
 }
 
 // Open opens the store in dir, which is made with mode 0700 where it does not exist.
@@ -64,7 +66,10 @@ func (s *Store) loadCA() error {
 	if err != nil {
 		return err
 	}
-	if s.roots, err = certs.Pool(text); err != nil {
+	if s.roots, err = certs.Pool(text); err == nil {
+		s.cas, err = certs.ParseCertificates(text)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", s.path(caFile), err)
 	}
 	return nil
@@ -86,7 +91,11 @@ func (s *Store) loadNode() error {
 	if !ok {
 		return fmt.Errorf("%s: the private key is a %T, not ECDSA", s.path(nodeFile), cert.PrivateKey)
 	}
-	s.key, s.cert = key, &cert
+	info, err := os.Stat(s.path(nodeFile))
+	if err != nil {
+		return err
+	}
+	s.key, s.cert, s.since = key, &cert, info.ModTime()
 	return nil
 }
 
@@ -155,7 +164,7 @@ func (s *Store) Save(certPEM, caPEM []byte) error {
 		return fmt.Errorf("save the CA certificates: %w", err)
 	}
 	leaf := chain[0]
-	if !slices.ContainsFunc(cas, func(ca *x509.Certificate) bool { return leaf.CheckSignatureFrom(ca) == nil }) {
+	if !certs.SignedBy(leaf, cas) {
 		return fmt.Errorf("save the certificate: none of the %d CA certificates that came with it has signed it", len(cas))
 	}
 	s.mu.Lock()
@@ -184,7 +193,7 @@ func (s *Store) Save(certPEM, caPEM []byte) error {
 	for _, c := range chain {
 		cert.Certificate = append(cert.Certificate, c.Raw)
 	}
-	s.key, s.next, s.cert, s.roots = key, nil, cert, roots
+	s.key, s.next, s.cert, s.since, s.cas, s.roots = key, nil, cert, time.Now(), cas, roots
 	if err := os.Remove(s.path(keyFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("forget the first private key: %w", err)
 	}
@@ -216,6 +225,33 @@ func (s *Store) Roots() *x509.CertPool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.roots
+}
+
+// Trust names what the store was given last, as certs.TrustName does; "" before the first Save.
+func (s *Store) Trust() string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.cert == nil {
+		return ""
+	}
+	return certs.TrustName(s.cert.Leaf.AuthorityKeyId, s.cas)
+}
+
+// Trusts tells whether one of the CA certificates to trust has signed c, whatever the time.
+func (s *Store) Trusts(c *x509.Certificate) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return certs.SignedBy(c, s.cas)
+}
+
+// held gives the certificate and when it was saved, by this machine's clock; nil before the first Save.
+func (s *Store) held() (*x509.Certificate, time.Time) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.cert == nil {
+		return nil, time.Time{}
+	}
+	return s.cert.Leaf, s.since
 }
 
 func (s *Store) path(name string) string { return filepath.Join(s.dir, name) }

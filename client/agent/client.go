@@ -37,3 +37,9 @@ func (c *Client) PatchPeers(ctx context.Context, epoch api.Epoch, delta api.Peer
 	_, err := wire.Call[struct{}](ctx, c.wire, http.MethodPatch, "/v1/peers", delta, wire.WithEpoch(epoch))
 	return err
 }
+
+// PutTrust says what the agent is to trust; it renews its certificate where that is something else.
+func (c *Client) PutTrust(ctx context.Context, epoch api.Epoch, trust api.Trust) error {
+	_, err := wire.Call[struct{}](ctx, c.wire, http.MethodPut, "/v1/trust", trust, wire.WithEpoch(epoch))
+	return err
+}

@@ -42,6 +42,12 @@ type ManagerSpec struct {
 	Application ApplicationSpec `json:"application"`
 	Nodes       []NodeInfo      `json:"nodes" doc:"Every node but gone ones and the manager"`
 	Relays      []Relay         `json:"relays,omitempty" doc:"Relays beside the manager itself, in order of preference"`
+	Trust       string          `json:"trust,omitempty" doc:"Name of the CA certificates to trust and of the one that signs; a node with another one renews its certificate"`
+}
+
+// Trust is the body of PUT /v1/trust, from manager to agent.
+type Trust struct {
+	Trust string `json:"trust" doc:"As in ManagerSpec"`
 }
 
 // NodePlan is what a manager wants of the director, for every service of the spec.

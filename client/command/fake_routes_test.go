@@ -25,6 +25,7 @@ func (f *fake) routes() http.Handler {
 				problem(w, api.Errorf(api.CodeInvalid, "unknown query member"))
 				return
 			}
+			w.Header().Set(api.HeaderCA, f.bundleName())
 			if !public && (r.Header.Get("Authorization") != "Bearer "+fakeToken || f.mode["expired"]) {
 				problem(w, api.Errorf(api.CodeUnauthenticated, "the login has expired"))
 				return
@@ -36,6 +37,10 @@ func (f *fake) routes() http.Handler {
 	add("GET /v1/version", "", true, func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, api.Version{Version: "9.9", Protocol: 1})
 	})
+	add("GET /v1/ca", "", true, f.bundle)
+	add("GET /v1/ca/authorities", "", false, f.showCA)
+	add("POST /v1/ca/rotate", "", false, f.rotateCA)
+	add("POST /v1/ca/retire", "", false, f.retireCA)
 	add("POST /v1/login", "", true, f.login)
 	add("POST /v1/logout", "", false, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	add("GET /v1/service-types", "after", false, func(w http.ResponseWriter, r *http.Request) { list(f, w, r, f.kinds()) })

@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -43,10 +44,11 @@ type fake struct {
 	ops      []api.Operation
 	codes    []api.CodeVersion // of the php service, which is there in mode php
 	archive  []byte            // that was uploaded last
+	next     *x509.Certificate // CA certificate of a rotation
 }
 
 func newFake() *fake {
-	f := &fake{mode: map[string]bool{}, watched: make(chan struct{}, 8)}
+	f := &fake{mode: map[string]bool{}, watched: make(chan struct{}, 8), next: newNextCA()}
 	f.apps = []api.Application{
 		{ID: 1, Name: "shop", Owner: fakeUser, Cloud: "default", State: api.StateRunning, Since: begun, Created: begun, Revision: 4, Manager: "n1", Services: 1, Network: "172.16.0.0/12"},
 		{ID: 2, Name: "日本", Owner: fakeUser, Cloud: "default", State: api.StateInit, Since: begun, Created: begun, Revision: 1, Network: "172.16.0.0/12"},

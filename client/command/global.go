@@ -144,7 +144,9 @@ func (g *Global) run(do action) func(*cobra.Command, []string) error {
 		if err != nil {
 			return err
 		}
-		return do(cmd.Context(), c, args)
+		err = do(cmd.Context(), c, args)
+		g.renewCA(cmd.Context(), c)
+		return err
 	}
 }
 

@@ -26,7 +26,7 @@ cps application delete shop --yes`,
 		SilenceUsage:  true,
 	},
 		newLoginCommand(g), newLogoutCommand(g), newVersionCommand(g),
-		newApplicationCommand(g), newServiceCommand(g), newNodeCommand(g), newCloudCommand(g), newOperationCommand(g),
+		newApplicationCommand(g), newServiceCommand(g), newNodeCommand(g), newCloudCommand(g), newCACommand(g), newOperationCommand(g),
 		newHelloworldCommand(g), newPHPCommand(g), newCompletionCommand(),
 		newExitCodesTopic(), newOutputTopic(), newFilesTopic(),
 	)

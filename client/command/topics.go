@@ -43,7 +43,7 @@ func newFilesTopic() *cobra.Command {
 		Short: "The files and variables that cps uses",
 		Long: `The state folder is ~/.conpaas, the one in $CONPAAS_HOME, or the one of --conf:
 
-  ca_cert.pem  the CA certificates that the director's certificate must be signed by
+  ca_cert.pem  the CA certificates that the director's certificate must be signed by; follows a rotation
   config       the director's URL and the user name of the last login, as JSON
   token        what proves the login; who can read it acts as you
 

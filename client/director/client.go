@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"conpaas/certs"
@@ -32,8 +33,10 @@ type Config struct {
 
 // Client talks to one director. It may be used by several goroutines.
 type Client struct {
-	wire *wire.Client
-	url  string
+	wire      *wire.Client
+	url       string
+	bundle    string // name of the CA certificates that are trusted
+	transport *transport
 }
 
 // New makes a client; it connects when it is used.
@@ -42,16 +45,21 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	bundle, err := bundleName(c.CA)
+	if err != nil {
+		return nil, err
+	}
 	log := c.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	next := wire.NewTransport(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, "")
+	t := &transport{next: next, log: log}
 	doer := &http.Client{
-		Transport:     &transport{next: next, log: log},
+		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a director never sends away
 	}
-	return &Client{wire: &wire.Client{HTTP: doer, Base: c.URL, Token: c.Token}, url: c.URL}, nil
+	return &Client{wire: &wire.Client{HTTP: doer, Base: c.URL, Token: c.Token}, url: c.URL, bundle: bundle, transport: t}, nil
 }
 
 // URL is the director's.
@@ -74,10 +82,11 @@ func (e *TrustError) Error() string {
 // Unwrap gives the reason.
 func (e *TrustError) Unwrap() error { return e.Reason }
 
-// transport logs requests.
+// transport logs requests and notes which CA certificates are in force.
 type transport struct {
-	next http.RoundTripper
-	log  *slog.Logger
+	next   http.RoundTripper
+	log    *slog.Logger
+	bundle atomic.Pointer[string] // their name in the last answer that had one
 }
 
 // RoundTrip sends the request.
@@ -88,6 +97,9 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		line.DebugContext(r.Context(), "request", "err", err)
 		return nil, err
+	}
+	if name := answer.Header.Get(api.HeaderCA); name != "" {
+		t.bundle.Store(&name)
 	}
 	line.DebugContext(r.Context(), "request", "status", answer.StatusCode, "request", answer.Header.Get(api.HeaderRequestID))
 	return answer, nil

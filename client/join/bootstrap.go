@@ -97,13 +97,16 @@ func directorHost(b api.Bootstrap) (string, error) {
 }
 
 // Clock gives the time to check certificates at: the machine's, but never earlier than the issue of its bootstrap data.
-// A machine without a battery boots in 1970, and one that may not set its clock would then trust nobody.
+// A machine without a battery boots in 1970, and one that may not set its clock would then trust nobody; its time goes on
+// from the issue.
 func Clock(b api.Bootstrap) func() time.Time {
+	start := time.Now()
 	return func() time.Time {
-		if now := time.Now(); now.After(b.Issued) {
-			return now
+		now := time.Now()
+		if late := b.Issued.Add(now.Sub(start)); now.Before(b.Issued) { // the difference is not moved by a clock that is set
+			return late
 		}
-		return b.Issued
+		return now
 	}
 }
 

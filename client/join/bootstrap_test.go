@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"conpaas/certs/ca"
@@ -83,14 +84,21 @@ func TestParseBootstrapRefuses(t *testing.T) {
 }
 
 func TestClock(t *testing.T) {
-	b := api.Bootstrap{Issued: time.Now().Add(time.Hour)}
-	if got := Clock(b)(); !got.Equal(b.Issued) {
-		t.Errorf("a late clock: certificates are checked at %s, want %s", got, b.Issued)
-	}
-	b.Issued = time.Now().Add(-time.Hour)
-	if got := Clock(b)(); time.Since(got) > time.Minute {
-		t.Errorf("a good clock: certificates are checked at %s", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := api.Bootstrap{Issued: time.Now().Add(time.Hour)}
+		late := Clock(b)
+		if got := late(); !got.Equal(b.Issued) {
+			t.Errorf("a late clock: certificates are checked at %s, want %s", got, b.Issued)
+		}
+		time.Sleep(30 * time.Minute)
+		if got, want := late(), b.Issued.Add(30*time.Minute); !got.Equal(want) {
+			t.Errorf("a late clock, later: certificates are checked at %s, want %s", got, want)
+		}
+		time.Sleep(time.Hour)
+		if got := late(); !got.Equal(time.Now()) {
+			t.Errorf("a clock that is right again: certificates are checked at %s", got)
+		}
+	})
 }
 
 func FuzzParseBootstrap(f *testing.F) {

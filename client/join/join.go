@@ -128,8 +128,13 @@ func FindParent(ctx context.Context, b api.Bootstrap, s *mtls.Store) (api.Parent
 	return parent, nil
 }
 
-// Renew gives the function that mtls.RunRenewal calls: it asks the director once for a certificate.
-func Renew(b api.Bootstrap, s *mtls.Store) func(ctx context.Context, csrPEM []byte) (certPEM, caPEM []byte, err error) {
+// Renewal keeps the node's certificate fresh by asking the director.
+func Renewal(log *slog.Logger, b api.Bootstrap, s *mtls.Store) *mtls.Renewal {
+	return mtls.NewRenewal(s, log, Clock(b), renew(b, s))
+}
+
+// renew gives the function that asks the director once for a certificate.
+func renew(b api.Bootstrap, s *mtls.Store) func(ctx context.Context, csrPEM []byte) (certPEM, caPEM []byte, err error) {
 	return func(ctx context.Context, csrPEM []byte) ([]byte, []byte, error) {
 		d, err := newDirector(b, s)
 		if err != nil {

@@ -291,7 +291,7 @@ func TestParentAndRenewal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, roots, err := Renew(b, store)(t.Context(), csr)
+	cert, roots, err := renew(b, store)(t.Context(), csr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ var (
 	errClosed      = errors.New("the parent has closed the connection")
 	errReplaced    = errors.New("the child has made a newer connection")
 	errQuarantined = errors.New("two machines use the identity of this child")
+	errDistrusted  = errors.New("it was opened with a certificate that is not trusted any more")
 )
 
 const (
@@ -88,7 +90,11 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, child string) error
 	if err != nil {
 		return fmt.Errorf("accept child %s: %w", child, err)
 	}
-	if err := h.start(conn, child, hello, putBackBuffer(conn, buffered.Reader)); err != nil {
+	s := &Session{child: child, hello: hello, ended: make(chan struct{})}
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		s.certificate = r.TLS.PeerCertificates[0]
+	}
+	if err := h.start(conn, s, putBackBuffer(conn, buffered.Reader)); err != nil {
 		conn.Close()
 		return fmt.Errorf("accept child %s: %w", child, err)
 	}
@@ -137,7 +143,7 @@ func (h *Hub) admit(child string, hello api.Hello) error {
 }
 
 // start answers the upgrade and runs the session in a goroutine that Close waits for.
-func (h *Hub) start(conn net.Conn, child string, hello api.Hello, rest net.Conn) error {
+func (h *Hub) start(conn net.Conn, s *Session, rest net.Conn) error {
 	conn.SetDeadline(time.Now().Add(muxWrite))
 	_, err := fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", upgradeName)
 	if err != nil {
@@ -153,9 +159,9 @@ func (h *Hub) start(conn net.Conn, child string, hello api.Hello, rest net.Conn)
 	if err != nil {
 		return err
 	}
-	s := &Session{child: child, hello: hello, mux: mux, ended: make(chan struct{})}
-	old := h.sessions[child]
-	h.sessions[child] = s
+	s.mux = mux
+	old := h.sessions[s.child]
+	h.sessions[s.child] = s
 	h.running.Go(func() { h.keep(s, old) })
 	return nil
 }
@@ -224,6 +230,19 @@ func (h *Hub) Disconnect(child string) {
 	h.mu.Unlock()
 	if s != nil {
 		s.Close()
+	}
+}
+
+// Distrust ends the connections that were opened with a certificate for which trusted is false. Who has a better one by
+// now dials again with that.
+func (h *Hub) Distrust(trusted func(*x509.Certificate) bool) {
+	h.mu.Lock()
+	open := slices.Collect(maps.Values(h.sessions))
+	h.mu.Unlock()
+	for _, s := range open {
+		if s.certificate != nil && !trusted(s.certificate) {
+			s.fail(errDistrusted)
+		}
 	}
 }
 

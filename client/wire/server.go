@@ -46,6 +46,7 @@ type Options struct {
 	// Lenient passes over members of bodies and queries that are not known. It is for calls between components, of which
 	// the caller may be the newer one; a member that users write is refused, since it may be misspelt.
 	Lenient bool
+	Header  func(http.Header) // adds to the header of every answer; may be nil
 }
 
 // API is a set of routes with one way of refusing, logging and bounding. Routes are added before Handler is used.
@@ -124,6 +125,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	record := newRecorder(w)
 	record.Header().Set(api.HeaderRequestID, id)
 	record.Header().Set("Cache-Control", "no-store")
+	if a.options.Header != nil {
+		a.options.Header(record.Header())
+	}
 	record.control.SetWriteDeadline(time.Time{}) // the last answer on this connection has left its own
 	pace(record.control, r)
 	defer func() { a.end(record, r, x, start, recover()) }()

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net"
@@ -38,10 +39,11 @@ func (l muxLog) Println(v ...any)          { l.log.Debug(fmt.Sprint(v...)) }
 
 // Session is one connection of a child, as its parent sees it.
 type Session struct {
-	child string
-	hello api.Hello
-	mux   *yamux.Session
-	ended chan struct{} // closed when its Disconnected has returned
+	child       string
+	hello       api.Hello
+	certificate *x509.Certificate // that it was opened with; nil where there was none
+	mux         *yamux.Session
+	ended       chan struct{} // closed when its Disconnected has returned
 
 	mu     sync.Mutex
 	reason error // why the parent has ended it

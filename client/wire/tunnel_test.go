@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,7 @@ func newParent(t *testing.T) *parent {
 		Connected: func(child string, h api.Hello, s *Session) { p.note("%s up %s", child, h.BootID) },
 		Disconnected: func(child string, s *Session, err error) {
 			why := "broke"
-			for name, known := range map[string]error{"replaced": errReplaced, "closed": errClosed, "quarantined": errQuarantined} {
+			for name, known := range map[string]error{"replaced": errReplaced, "closed": errClosed, "quarantined": errQuarantined, "distrusted": errDistrusted} {
 				if errors.Is(err, known) {
 					why = name
 				}
@@ -316,6 +317,25 @@ func TestNewestConnectionWins(t *testing.T) {
 		t.Errorf("the call did not go to the newest connection: %v", err)
 	}
 	want := []string{"n1 up A", "n1 down A: replaced", "n1 up A"}
+	eventually(t, fmt.Sprintf("the callbacks are %q", want), func() bool { return slices.Equal(p.seen(), want) })
+}
+
+// A certificate that is not trusted any more ends the connection that was opened with it, and no other.
+func TestDistrustEndsConnections(t *testing.T) {
+	p := newParent(t)
+	first := p.connect("n1", "A", http.NotFoundHandler())
+	p.connect("n2", "B", childAPI(p.world, nil))
+	p.hub.Distrust(func(c *x509.Certificate) bool {
+		id, err := certs.FromCertificate(c)
+		return err == nil && id.Node == "n2"
+	})
+	if err := <-first.ended; err == nil {
+		t.Error("the connection goes on")
+	}
+	if _, err := Call[thing](t.Context(), p.hub.Client("n2"), "POST", "/v1/echo", thing{Name: "x"}); err != nil {
+		t.Errorf("the other connection: %v", err)
+	}
+	want := []string{"n1 up A", "n2 up B", "n1 down A: distrusted"}
 	eventually(t, fmt.Sprintf("the callbacks are %q", want), func() bool { return slices.Equal(p.seen(), want) })
 }
 

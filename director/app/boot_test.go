@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"conpaas/certs/ca"
 	"conpaas/client/api"
 	"conpaas/director/userdata"
 )
@@ -119,6 +121,29 @@ func TestMachineBoots(t *testing.T) {
 	}
 	if got := s.hits.Load() - before; got != 2 {
 		t.Errorf("the second boot made %d requests, want 2: manifest and signature, not the program again", got)
+	}
+}
+
+// A machine that boots again after its first CA certificate was retired trusts the one that it has been given since.
+func TestMachineBootsAfterARotation(t *testing.T) {
+	t.Parallel()
+	s := newBootServer(t)
+	root := t.TempDir()
+	old, err := ca.New("conpaas", time.Now(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	retired := func(b *api.Bootstrap) { b.CA = string(old.CertificatePEM()) }
+	if out, _ := s.boot(t, root, 3*time.Second, retired); strings.Contains(out, "started") {
+		t.Fatalf("it trusts everybody:\n%s", out)
+	}
+	tls := filepath.Join(root, "var/lib/conpaas/state/tls")
+	now := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	if err := errors.Join(os.MkdirAll(tls, 0o700), os.WriteFile(filepath.Join(tls, "ca.pem"), now, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.boot(t, root, time.Minute, retired); err != nil || !strings.Contains(out, "started cpsagent") {
+		t.Errorf("boot: %v\n%s", err, out)
 	}
 }
 

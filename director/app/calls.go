@@ -46,8 +46,8 @@ func (w *worker) machines(ctx context.Context, s *snapshot, _ observed, next *de
 			if !w.calls.free(n.ID, next) {
 				continue
 			}
-			version := w.d.code.Pin().Version
-			if err := w.step(ctx, s, n.ID, life.NodeLaunch, store.NodeChange{CodeVersion: version}); err != nil {
+			given := store.NodeChange{CodeVersion: w.d.code.Pin().Version, Trust: w.d.trust.Load().name}
+			if err := w.step(ctx, s, n.ID, life.NodeLaunch, given); err != nil {
 				return err
 			}
 		case api.NodeCreating:
@@ -71,7 +71,7 @@ func (w *worker) bootLimit(ctx context.Context, s *snapshot, n store.Node, next 
 	if n.State == api.NodeJoined {
 		return nil // it is heard of or falls silent; what keeps it from being ready is in its reason
 	}
-	limit := n.Since.Add(w.d.config.Timing.Boot)
+	limit := w.patience.waiting("boot of "+n.MachineToken(), next.now).Add(w.d.config.Timing.Boot)
 	if next.now.Before(limit) {
 		next.at(limit)
 		return nil
@@ -311,7 +311,7 @@ func (d *Director) userData(p *place, n store.Node) ([]byte, error) {
 		kind = api.KindManager
 	}
 	return userdata.Script(api.Bootstrap{
-		Director: d.url.String(), Address: p.directorAddress(), CA: string(d.authority.CertificatePEM()),
+		Director: d.url.String(), Address: p.directorAddress(), CA: string(d.CA()),
 		Deployment: d.store.Installation().Name, Kind: kind, Node: n.ID, Token: d.store.JoinToken(n),
 		Issued: time.Now().UTC(), Overlay: p.overlayActive(), Code: d.code.Pin(),
 	})

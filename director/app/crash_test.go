@@ -53,7 +53,7 @@ type life struct {
 
 // run goes through all phases; a crash in one of them restarts the director, and the phase.
 func (l *life) run() {
-	for i, phase := range []func() error{l.open, l.grow, l.lose, l.shrink, l.halt, l.resume, l.remove} {
+	for i, phase := range []func() error{l.open, l.grow, l.lose, l.rotate, l.retire, l.shrink, l.halt, l.resume, l.remove} {
 		for {
 			err := phase()
 			if err == nil {
@@ -94,6 +94,7 @@ func (l *life) open() (err error) {
 		l.d, err = directortest.Open(l.t, directortest.Options{
 			Dir: l.dir, Cloud: l.cloud, Failpoint: l.crash.failpoint,
 			Timing: app.Timing{Sweep: 20 * time.Millisecond, Stray: 50 * time.Millisecond},
+			Lives:  app.Certificates{Node: 20 * time.Second},
 		})
 	}
 	return err
@@ -118,7 +119,7 @@ func (l *life) serving(count int) error {
 func (c *crasher) await(t *testing.T, what string, ok func() error) error {
 	t.Helper()
 	crashed := false
-	directortest.Await(t, 30*time.Second, what, func() error {
+	directortest.Await(t, time.Minute, what, func() error {
 		if crashed = c.crashed.Load(); crashed {
 			return nil
 		}
@@ -182,6 +183,47 @@ func (l *life) lose() error {
 	}
 	for _, n := range nodes[:min(2, len(nodes))] {
 		l.cloud.Kill(n.ID)
+	}
+	return l.serving(3)
+}
+
+// rotate has the new authority of the CA sign, and every machine renew.
+func (l *life) rotate() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	state, err := l.d.Authorities(l.t.Context())
+	if err == nil && state.Step == api.CASettled {
+		_, err = l.d.RotateCA(l.t.Context(), l.d.Admin())
+	}
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if l.crash.crashed.Load() {
+			return errCrash
+		}
+		if state, err = l.d.Authorities(l.t.Context()); err == nil && state.Step == api.CAOverlap {
+			return l.serving(3)
+		}
+	}
+	return fmt.Errorf("the rotation does not end: %+v, %w", state, err)
+}
+
+// retire leaves the new authority alone.
+func (l *life) retire() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	state, err := l.d.Authorities(l.t.Context())
+	if err == nil && state.Step != api.CASettled {
+		state, err = l.d.RetireCA(l.t.Context(), l.d.Admin(), api.CARetire{})
+	}
+	if err == nil && len(state.Authorities) != 1 {
+		err = fmt.Errorf("%d authorities are left", len(state.Authorities))
+	}
+	if err != nil {
+		return err
 	}
 	return l.serving(3)
 }
@@ -256,7 +298,7 @@ func TestCrashAnywhere(t *testing.T) {
 	whole.run()
 	names := slices.Clone(whole.crash.seen)
 	slices.Sort(names)
-	for _, want := range []string{"node.launch/before", "node.launched/after", "node.join/after", "node.deleted/before", "manager.reserved/after"} {
+	for _, want := range []string{"node.launch/before", "node.launched/after", "node.join/after", "node.deleted/before", "manager.reserved/after", "ca.introduced/after", "ca.signing/before", "ca.retired/after", "node.trust/before"} {
 		if !slices.Contains(names, want) {
 			t.Fatalf("the life of an application never reaches %s: %s", want, strings.Join(names, " "))
 		}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"conpaas/certs/ca"
+	"conpaas/certs/mtls"
 	"conpaas/client/api"
 	"conpaas/client/daemon"
 	"conpaas/client/wire"
@@ -35,6 +37,24 @@ type Config struct {
 	MaxVMs   int           // machines of the installation on all clouds; 0: no limit
 	Timing   Timing
 	Log      *slog.Logger
+
+	Certificates Certificates
+}
+
+// Certificates has the lives of certificates. Zero members take the defaults.
+type Certificates struct {
+	Node      time.Duration // of nodes; default 30 days
+	Grace     time.Duration // after its end a node's certificate can still be renewed; default and most 90 days
+	Director  time.Duration // of what the director shows; default 90 days
+	Authority time.Duration // of a CA certificate; default 10 years
+}
+
+func (c Certificates) withDefaults() Certificates {
+	const day = 24 * time.Hour
+	return Certificates{
+		Node: cmp.Or(c.Node, 30*day), Grace: cmp.Or(c.Grace, mtls.Grace),
+		Director: cmp.Or(c.Director, 90*day), Authority: cmp.Or(c.Authority, 10*365*day),
+	}
 }
 
 // Cloud is one configured cloud.
@@ -76,7 +96,9 @@ type Director struct {
 	log       *slog.Logger
 	store     *store.Store
 	url       *url.URL
-	authority *ca.Authority
+	trust     atomic.Pointer[trust]
+	caTurn    sync.Mutex    // one learnCA at a time
+	caNews    chan struct{} // something that a rotation may wait for
 	code      *Code
 	blobs     *blobs
 	places    map[string]*place
@@ -97,9 +119,9 @@ func Open(ctx context.Context, c Config) (_ *Director, err error) {
 	d := &Director{
 		config: c, log: c.Log, feed: &feed{}, logins: auth.NewLimiter(), passwords: auth.NewPasswords(),
 		workers: make(map[api.ApplicationID]*worker),
-		places:  make(map[string]*place),
+		places:  make(map[string]*place), caNews: make(chan struct{}, 1),
 	}
-	d.config.Timing = c.Timing.withDefaults()
+	d.config.Timing, d.config.Certificates = c.Timing.withDefaults(), c.Certificates.withDefaults()
 	if d.url, err = url.Parse(c.URL); err != nil || d.url.Scheme != "https" || d.url.Hostname() == "" {
 		return nil, fmt.Errorf("DIRECTOR_URL %q: want https://host:port", c.URL)
 	}
@@ -167,6 +189,7 @@ func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) er
 	for _, p := range d.places {
 		d.group.Go(func() { d.sweep(ctx, p) })
 	}
+	d.group.Go(func() { d.tendCA(ctx) })
 	if err := ready(inside); err != nil {
 		return err
 	}
@@ -212,6 +235,15 @@ func (d *Director) wake(id api.ApplicationID) {
 	}
 }
 
+// wakeAll makes every worker look again.
+func (d *Director) wakeAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.workers {
+		w.kick()
+	}
+}
+
 // worker gives the worker of an application, nil while the director is not running.
 func (d *Director) worker(id api.ApplicationID) *worker {
 	d.mu.Lock()
@@ -242,6 +274,9 @@ func (d *Director) published(events []store.Event) {
 		}
 		if e.Operation != "" {
 			d.feed.changed(string(e.Operation))
+		}
+		if t := d.trust.Load(); e.Node != "" && t != nil && t.step(0) == api.CAIntroducing {
+			d.lookCA() // the rotation does not wait for a node that is gone
 		}
 		if e.Alarm {
 			d.log.Warn(e.Text, "event", e.Kind, daemon.KeyApplication, e.Application, daemon.KeyNode, e.Node)

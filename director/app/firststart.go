@@ -3,17 +3,11 @@ package app
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net/netip"
 	"path/filepath"
-	"sync"
-	"time"
 
-	"conpaas/certs"
-	"conpaas/certs/ca"
 	"conpaas/client/api"
 	"conpaas/client/daemon"
 	"conpaas/director/auth"
@@ -21,21 +15,14 @@ import (
 )
 
 const (
-	authorityLife = 10 * 365 * 24 * time.Hour
-	directorLife  = 90 * 24 * time.Hour // of the director's own certificate; a new one is made at every start and at 2/3 of this
-	adminName     = "admin"
-	adminFile     = "admin-password"
+	adminName = "admin"
+	adminFile = "admin-password"
 )
 
 // firstStart makes what a data folder must have: the CA, the key that signs code, and the user admin, whose password is
 // in admin-password. What is there already stays.
 func (d *Director) firstStart(ctx context.Context) error {
-	authority, err := d.ensureCA(ctx)
-	if err != nil {
-		return err
-	}
-	d.authority = authority
-	if err := daemon.WriteFile(filepath.Join(d.config.Dir, "ca.pem"), authority.CertificatePEM(), 0o644); err != nil {
+	if err := d.ensureCA(ctx); err != nil {
 		return err
 	}
 	key, err := d.ensureCodeKey(ctx)
@@ -57,29 +44,6 @@ func (d *Director) authorities(ctx context.Context, kind store.AuthorityKind) (f
 		return err
 	})
 	return found, err
-}
-
-func (d *Director) ensureCA(ctx context.Context) (*ca.Authority, error) {
-	found, err := d.authorities(ctx, store.AuthorityCA)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) > 0 {
-		return ca.Load(found[0].Certificate, found[0].Key)
-	}
-	authority, err := ca.New(d.store.Installation().Name, time.Now(), authorityLife)
-	if err != nil {
-		return nil, err
-	}
-	key, err := authority.KeyPEM()
-	if err != nil {
-		return nil, err
-	}
-	err = d.store.Update(ctx, "ca.created", func(tx *store.Tx) error {
-		_, err := tx.AddAuthority(store.AuthorityCA, authority.CertificatePEM(), key)
-		return err
-	})
-	return authority, err
 }
 
 func (d *Director) ensureCodeKey(ctx context.Context) (ed25519.PrivateKey, error) {
@@ -114,7 +78,7 @@ func (d *Director) ensureCodeKey(ctx context.Context) (ed25519.PrivateKey, error
 	err = d.store.Update(ctx, "codekey.created", func(tx *store.Tx) error {
 		_, err := tx.AddAuthority(store.AuthorityCode,
 			pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: publicDER}),
-			pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: privateDER}))
+			pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: privateDER}), true)
 		return err
 	})
 	return private, err
@@ -158,54 +122,4 @@ func (d *Director) ensureAdmin(ctx context.Context) error {
 		_, err := tx.CreateUser(store.User{Name: adminName, Role: api.RoleAdmin, Password: hash})
 		return err
 	})
-}
-
-// Fingerprint is that of the CA's certificate, by which people know the installation.
-func (d *Director) Fingerprint() string { return certs.Fingerprint(d.authority.Certificate()) }
-
-// CA gives the CA's certificates, PEM.
-func (d *Director) CA() []byte { return d.authority.CertificatePEM() }
-
-// Certificate gives what the listeners show: a certificate for the host name of the director's URL, made anew in
-// memory when two thirds of its life are over.
-func (d *Director) Certificate() func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	var mu sync.Mutex
-	var current *tls.Certificate
-	var renew time.Time
-	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		now := time.Now()
-		if current != nil && now.Before(renew) {
-			return current, nil
-		}
-		made, err := d.ownCertificate(now)
-		if err != nil {
-			d.log.Error("the director's certificate could not be made", daemon.KeyError, err)
-			return current, err
-		}
-		current, renew = made, now.Add(directorLife*2/3)
-		return current, nil
-	}
-}
-
-func (d *Director) ownCertificate(now time.Time) (*tls.Certificate, error) {
-	key, err := certs.NewKey()
-	if err != nil {
-		return nil, err
-	}
-	r := ca.Request{
-		Identity:  certs.Identity{Deployment: d.store.Installation().Name, Role: certs.RoleDirector},
-		PublicKey: key.Public(), NotBefore: now.Add(-clockSkew), NotAfter: now.Add(directorLife), Server: true, Client: true,
-	}
-	if address, err := netip.ParseAddr(d.url.Hostname()); err == nil {
-		r.IPs = append(r.IPs, address)
-	} else {
-		r.DNSNames = append(r.DNSNames, d.url.Hostname())
-	}
-	issued, err := d.authority.Issue(r)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Certificate{Certificate: [][]byte{issued.Certificate.Raw}, PrivateKey: key, Leaf: issued.Certificate}, nil
 }

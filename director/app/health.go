@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ import (
 // health turns what the manager reports, and silence, into events of nodes. Silence makes a node unreachable and asks
 // its cloud; only the cloud's word, or a long time without any and few others in the same state, replaces it.
 func (w *worker) health(ctx context.Context, s *snapshot, seen observed, next *deadline) error {
+	w.cutRevoked(s, seen)
 	if s.application.Wanted != store.ApplicationRunning {
 		return nil
 	}
@@ -36,6 +38,15 @@ func (w *worker) health(ctx context.Context, s *snapshot, seen observed, next *d
 		}
 	}
 	return nil
+}
+
+// cutRevoked ends the connection of a manager that is not the present one any more. It would be refused if it dialled now;
+// the connection that it has must not outlive that.
+func (w *worker) cutRevoked(s *snapshot, seen observed) {
+	if manager, ok := s.manager(); seen.node != "" && (!ok || manager.ID != seen.node) {
+		w.log.Info("the connection of a manager that was given up is cut", "node", seen.node)
+		w.d.hub.Disconnect(string(seen.node))
+	}
 }
 
 func (w *worker) managerHealth(ctx context.Context, s *snapshot, n store.Node, seen observed, next *deadline) error {
@@ -63,6 +74,9 @@ func (w *worker) agentHealth(ctx context.Context, s *snapshot, n store.Node, see
 
 // serving records that a node is heard of, and whether it does what it should.
 func (w *worker) serving(ctx context.Context, s *snapshot, n store.Node, ready bool, status api.NodeStatus, reason string) error {
+	if err := w.trusting(ctx, s, n, status.Trust); err != nil {
+		return err
+	}
 	learnt := store.NodeChange{Version: status.Version, DataPlane: status.DataPlane, Reason: reason}
 	switch {
 	case n.State == api.NodeUnreachable:
@@ -74,6 +88,33 @@ func (w *worker) serving(ctx context.Context, s *snapshot, n store.Node, ready b
 		return w.step(ctx, s, n.ID, life.NodeUnready, learnt)
 	}
 	return nil
+}
+
+// untrusted is the Trust of a node that says it has something else than it had: its disk was put back.
+const untrusted = "other"
+
+// trusting records that a node has got what the CA gives now, or has lost it.
+func (w *worker) trusting(ctx context.Context, s *snapshot, n store.Node, says string) error {
+	now := w.d.trust.Load().name
+	switch {
+	case says == "" || (says == now) == (n.Trust == now):
+		return nil
+	case says != now:
+		now = untrusted
+	}
+	err := w.d.store.Update(ctx, "node.trust", func(tx *store.Tx) (err error) {
+		n, err = tx.UpdateNode(n.ID, store.NodeChange{Trust: now})
+		return err
+	})
+	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
+		s.changed = true
+		return nil
+	}
+	if err == nil {
+		s.set(n)
+		w.d.lookCA()
+	}
+	return err
 }
 
 // silence is a node that nothing is heard of.

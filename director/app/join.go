@@ -24,19 +24,19 @@ import (
 )
 
 const (
-	nodeLife  = 30 * 24 * time.Hour // of a node's certificate
-	clockSkew = time.Hour           // a machine's clock may be behind the director's by that much
-	agentPort = 5556                // TCP port on which managers take their agents' connections
-	keyWait   = 10 * time.Second    // for the manager to learn a joining agent's key
+	agentPort = 5556             // TCP port on which managers take their agents' connections
+	keyWait   = 10 * time.Second // for the manager to learn a joining agent's key
 )
 
 // NodeCaller tells which node is at the other end of a TLS connection with a client certificate.
 func (d *Director) NodeCaller(ctx context.Context, cs *tls.ConnectionState) (wire.Caller, error) {
-	pool := x509.NewCertPool()
-	pool.AddCert(d.authority.Certificate())
-	peer, err := mtls.Verify(cs, pool, time.Now())
+	now := time.Now()
+	peer, err := mtls.Verify(cs, d.trust.Load().pool, now)
 	if err != nil {
 		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: %v", err)
+	}
+	if peer.Expired && now.Sub(peer.Certificate.NotAfter) >= d.config.Certificates.Grace {
+		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: it ended at %s, too long ago to be renewed", peer.Certificate.NotAfter)
 	}
 	id := peer.Identity
 	kinds := map[certs.Role]wire.Kind{certs.RoleManager: wire.KindManager, certs.RoleAgent: wire.KindAgent}
@@ -93,7 +93,7 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 	case err != nil:
 		return none, problem(err)
 	}
-	certificate, err := d.issue(ctx, d.identity(v, n), key)
+	certificate, bundle, err := d.issue(ctx, d.identity(v, n), key, n.ID)
 	if err != nil {
 		return none, err
 	}
@@ -110,7 +110,7 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 		}
 	}
 	return api.JoinAnswer{
-		Certificate: certificate, CA: string(d.authority.CertificatePEM()), Application: v.ID, Service: n.Service,
+		Certificate: certificate, CA: bundle, Application: v.ID, Service: n.Service,
 		Network: d.network(v), Overlay: n.Overlay, Parent: parent,
 	}, nil
 }
@@ -144,19 +144,25 @@ func (d *Director) identity(v store.Application, n store.Node) certs.Identity {
 	}
 }
 
-func (d *Director) issue(ctx context.Context, id certs.Identity, key any) (string, error) {
-	now := time.Now().UTC()
-	issued, err := d.authority.Issue(ca.Request{
-		Identity: id, PublicKey: key, NotBefore: now.Add(-clockSkew), NotAfter: now.Add(nodeLife),
+// issue gives a certificate and the CA certificates to trust with it. It begins with its authority, so that no clock is too
+// late for it. joining is the node that has none yet: what it is given is what it has; of others their reports say that.
+func (d *Director) issue(ctx context.Context, id certs.Identity, key any, joining api.NodeID) (certificate, bundle string, err error) {
+	t := d.trust.Load()
+	issued, err := t.signer.Issue(ca.Request{
+		Identity: id, PublicKey: key, NotBefore: t.signer.Certificate().NotBefore, NotAfter: time.Now().Add(d.config.Certificates.Node),
 		Client: true, Server: id.Role == certs.RoleManager,
 	})
 	if err != nil {
-		return "", fmt.Errorf("certificate of %s: %w", id, err)
+		return "", "", fmt.Errorf("certificate of %s: %w", id, err)
 	}
 	err = d.store.Update(ctx, "certificate.issued", func(tx *store.Tx) error {
-		return tx.AddCertificate(issued.Serial, id.String(), issued.NotAfter)
+		if err := tx.AddCertificate(issued.Serial, id.String(), issued.NotAfter); err != nil || joining == "" {
+			return err
+		}
+		_, err := tx.UpdateNode(joining, store.NodeChange{Trust: t.name})
+		return err
 	})
-	return string(issued.PEM), problem(err)
+	return string(issued.PEM), string(t.pem), problem(err)
 }
 
 // Renew gives a new certificate for the identity of the calling one, while its node is of use.
@@ -169,8 +175,8 @@ func (d *Director) Renew(ctx context.Context, id certs.Identity, in api.RenewReq
 	if err != nil || !acts(n) {
 		return api.RenewAnswer{}, api.Errorf(api.CodeForbidden, "node %s is no longer a node of this installation", id.Node)
 	}
-	certificate, err := d.issue(ctx, id, key)
-	return api.RenewAnswer{Certificate: certificate, CA: string(d.authority.CertificatePEM())}, err
+	certificate, bundle, err := d.issue(ctx, id, key, "")
+	return api.RenewAnswer{Certificate: certificate, CA: bundle}, err
 }
 
 // Parent tells an agent where the manager of its application is now.

@@ -131,7 +131,7 @@ func (w *worker) outcome(s *snapshot, seen observed, op store.Operation, next *d
 		return life.OperationFail, &store.Failure{Code: api.CodeUnavailable, Detail: fmt.Sprintf("%s failed one after another; the last: %s", machines(f.count), f.last)}
 	}
 	if i >= 0 && s.services[i].State == api.StateError && (growing(op.Kind) || op.Kind == api.OpServiceCode || op.Kind == api.OpServiceConfigure) {
-		limit := later(s.services[i].Since, op.Created).Add(errorPatience)
+		limit := w.patience.waiting("operation "+string(op.ID), next.now).Add(errorPatience)
 		if !next.now.Before(limit) {
 			return life.OperationFail, &store.Failure{Code: api.CodeUnavailable, Detail: "the service does not work: " + s.services[i].Reason}
 		}
@@ -142,13 +142,6 @@ func (w *worker) outcome(s *snapshot, seen observed, op store.Operation, next *d
 
 // errorPatience is how long a service may be in ERROR before an operation on it gives up waiting.
 const errorPatience = time.Minute
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
 
 // growing tells whether the operation needs machines.
 func growing(kind api.OperationKind) bool {

@@ -20,7 +20,7 @@ func (w *worker) push(_ context.Context, s *snapshot, seen observed, _ *deadline
 	for _, service := range s.services {
 		types[service.ID] = service.Type
 	}
-	spec := api.ManagerSpec{Application: w.d.applicationSpec(s), Relays: w.d.config.Relays}
+	spec := api.ManagerSpec{Application: w.d.applicationSpec(s), Relays: w.d.config.Relays, Trust: w.d.trust.Load().name}
 	for _, n := range s.nodes {
 		if n.IsManager() || !acts(n) {
 			continue

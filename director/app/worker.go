@@ -25,6 +25,7 @@ type worker struct {
 	// What follows belongs to the goroutine of run.
 	ctx      context.Context
 	calls    *calls
+	patience *patience
 	silent   map[api.NodeID]time.Time    // since when a node is not connected
 	failures map[api.ServiceID]*failures // of machines, per service; 0 is the manager
 	refused  string                      // the last refusal of the manager's plan, to tell it once
@@ -47,7 +48,7 @@ func newWorker(ctx context.Context, d *Director, id api.ApplicationID) *worker {
 		silent: make(map[api.NodeID]time.Time), failures: make(map[api.ServiceID]*failures),
 	}
 	w.link = newLink(w)
-	w.calls = newCalls(w)
+	w.calls, w.patience = newCalls(w), newPatience()
 	return w
 }
 
@@ -178,6 +179,7 @@ func (w *worker) round(ctx context.Context) (time.Duration, error) {
 			return 0, err
 		}
 	}
+	w.patience.round()
 	if s.changed {
 		return 0, nil
 	}

@@ -38,6 +38,7 @@ type Config struct {
 	Dir        string   // USERDATA_DIR, absolute
 	Database   string   // file of DATABASE_URI, absolute
 	URL        *url.URL // DIRECTOR_URL: https, with a port and without a path
+	Lives      Lives    // of certificates
 	Notes      []string // what the administrator should know although it is no error
 }
 

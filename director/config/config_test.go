@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -60,10 +61,28 @@ func local() Cloud {
 	}
 }
 
+func lives() Lives {
+	return Lives{Node: 720 * time.Hour, Grace: 2160 * time.Hour, Director: 2160 * time.Hour, CA: 87600 * time.Hour}
+}
+
+func TestLives(t *testing.T) {
+	text := "[director]\nNODE_CERT_LIFE = 20s\nNODE_CERT_GRACE = 30s\nDIRECTOR_CERT_LIFE = 24h\nCA_LIFE = 8760h\n"
+	c, err := Parse("f", []byte(text), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Lives{Node: 20 * time.Second, Grace: 30 * time.Second, Director: 24 * time.Hour, CA: 8760 * time.Hour}); c.Lives != want {
+		t.Errorf("%+v, want %+v", c.Lives, want)
+	}
+	if shown := c.Show(); !strings.Contains(shown, "NODE_CERT_LIFE = 20s\nNODE_CERT_GRACE = 30s\nDIRECTOR_CERT_LIFE = 24h\nCA_LIFE = 8760h\n") {
+		t.Errorf("it is shown as:\n%s", shown)
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	want := &Config{
 		Deployment: "conpaas", VPN: VPN{Plan: plan(t, "172.16.0.0/12", 5)}, Clouds: []Cloud{local()},
-		Dir: "/data", Database: "/data/director.db", MaxVMs: 100, URL: &url.URL{Scheme: "https", Host: "paas.example.org:5555"},
+		Dir: "/data", Database: "/data/director.db", MaxVMs: 100, URL: &url.URL{Scheme: "https", Host: "paas.example.org:5555"}, Lives: lives(),
 	}
 	for _, text := range []string{"", "\n# nothing\n", "[conpaas]\n[iaas]\n[director]\n", "[iaas]\nDRIVER =\n"} {
 		got, err := Parse("", []byte(text), options())
@@ -94,7 +113,7 @@ func TestExamples(t *testing.T) {
 		c := read(t, "default.cfg")
 		want := &Config{
 			File: "testdata/default.cfg", Deployment: "conpaas", VPN: VPN{Plan: plan(t, "172.16.0.0/12", 5)}, Clouds: []Cloud{local()}, Debug: true, MaxVMs: 100,
-			Dir: "/etc/cpsdirector/data", Database: "/etc/cpsdirector/director.db", URL: &url.URL{Scheme: "https", Host: "director.example.org:5555"},
+			Dir: "/etc/cpsdirector/data", Database: "/etc/cpsdirector/director.db", URL: &url.URL{Scheme: "https", Host: "director.example.org:5555"}, Lives: lives(),
 			Notes: []string{
 				"CONF_DIR has no effect: the configuration is the file named at the start",
 				"CERT_DIR has no effect: certificates and keys are in the database",
@@ -183,6 +202,9 @@ func TestMistakes(t *testing.T) {
 		"later feature":          {"[conpaas]\nMAX_CREDIT = 100\n", "f:2: MAX_CREDIT: not supported by this version; remove it, or leave it at 50"},
 		"deployment":             {"[conpaas]\nDEPLOYMENT_NAME = Big Cloud\n", "f:2: DEPLOYMENT_NAME: invalid identity: deployment name"},
 		"bool":                   {"[director]\nDEBUG = maybe\n", "f:2: DEBUG = maybe: want true or false"},
+		"life without a unit":    {"[director]\nNODE_CERT_LIFE = 30\n", "f:2: NODE_CERT_LIFE = 30: want a time like 720h, from 10s to 8760h"},
+		"life too short":         {"[director]\nCA_LIFE = 1h\n", "f:2: CA_LIFE = 1h: want a time like 87600h, from 24h to 262800h"},
+		"grace too long":         {"[director]\nNODE_CERT_GRACE = 3000h\n", "from 1s to 2160h"},
 		"postgres":               {"[director]\nDATABASE_URI = postgresql://u:secret@h/db\n", "f:2: DATABASE_URI = postgresql:…: not supported by this version; want sqlite:///PATH"},
 		"memory":                 {"[director]\nDATABASE_URI = sqlite://\n", "want sqlite:///PATH"},
 		"sqlite without a path":  {"[director]\nDATABASE_URI = sqlite:///\n", "want sqlite:///PATH with the path of a file"},

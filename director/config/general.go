@@ -51,6 +51,7 @@ func (r *reader) director(c *Config) {
 	if e := r.take(sectionDirector, "DATABASE_URI"); e != nil {
 		r.database(c, e)
 	}
+	r.lives(c)
 	c.URL = &url.URL{Scheme: "https", Host: net.JoinHostPort(r.options.Host, "5555")}
 	if e := r.take(sectionDirector, "DIRECTOR_URL"); e != nil {
 		r.url(c, e)

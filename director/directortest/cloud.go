@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"conpaas/client/api"
@@ -32,6 +33,9 @@ type Cloud struct {
 	// answer answers the calls that managers know nothing of.
 	answer http.HandlerFunc
 	older  bool // managers speak a protocol that no director speaks any more
+
+	lingers atomic.Bool // terminated machines run on
+	ghosts  []*machine  // those that do
 }
 
 // NewCloud gives a cloud without machines.
@@ -124,10 +128,29 @@ func (c *Cloud) Spec(id api.ApplicationID) api.ManagerSpec {
 	return c.specs[id]
 }
 
-func (c *Cloud) took(spec api.ManagerSpec) {
+// took is called by the manager on a node when it has taken a spec.
+func (c *Cloud) took(manager api.NodeID, spec api.ManagerSpec) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.specs[spec.Application.ID] = spec
+	for _, m := range c.machines {
+		ours := m.node == manager || slices.ContainsFunc(spec.Nodes, func(n api.NodeInfo) bool { return n.ID == m.node })
+		if renewal := m.renewal.Load(); ours && renewal != nil {
+			renewal.Want(spec.Trust)
+		}
+	}
+}
+
+// Trust names what the machine of a node has been given by the CA, "" when it has nothing.
+func (c *Cloud) Trust(node api.NodeID) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.machines {
+		if renewal := m.renewal.Load(); m.node == node && renewal != nil {
+			return renewal.Trust()
+		}
+	}
+	return ""
 }
 
 // Launches counts the launches so far, refused ones too.
@@ -203,10 +226,29 @@ func (c *Cloud) Terminate(_ context.Context, id cloud.MachineID) error {
 	m, ok := c.machines[id]
 	delete(c.machines, id)
 	c.mu.Unlock()
-	if ok {
+	if ok && !c.lingers.Load() {
 		m.stop()
+	} else if ok {
+		c.mu.Lock()
+		c.ghosts = append(c.ghosts, m)
+		c.mu.Unlock()
 	}
 	return nil
+}
+
+// Linger has machines that are terminated run on, as those of a cloud that does not tell the truth.
+func (c *Cloud) Linger() { c.lingers.Store(true) }
+
+// Refused counts how often a terminated machine of a node that runs on was not let in.
+func (c *Cloud) Refused(node api.NodeID) (count int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.ghosts {
+		if m.node == node {
+			count += m.refused.Load()
+		}
+	}
+	return count
 }
 
 // Console gives what the machine printed, which is its id.
@@ -238,6 +280,13 @@ func (c *Cloud) Token(node api.NodeID) api.Secret {
 
 // Close ends every machine.
 func (c *Cloud) Close() {
+	c.lingers.Store(false)
+	c.mu.Lock()
+	ghosts := c.ghosts
+	c.mu.Unlock()
+	for _, m := range ghosts {
+		m.stop()
+	}
 	machines, _ := c.List(context.Background())
 	for _, m := range machines {
 		_ = c.Terminate(context.Background(), m.ID)

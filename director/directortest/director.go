@@ -28,7 +28,9 @@ type Options struct {
 	Cloud     *Cloud // default a new one
 	Other     *Cloud // a second cloud, named other; default none
 	Timing    app.Timing
+	Lives     app.Certificates
 	Failpoint func(name string) error // of the store
+	Now       func() time.Time        // clock of the store; default time.Now
 	Log       *slog.Logger            // default: nothing is logged
 }
 
@@ -96,8 +98,8 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	d.Director, err = app.Open(ctx, app.Config{
-		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
-		Clouds: clouds, Timing: o.Timing, Log: o.Log,
+		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint, Now: o.Now}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
+		Clouds: clouds, Timing: o.Timing, Certificates: o.Lives, Log: o.Log,
 	})
 	if err != nil {
 		cancel()

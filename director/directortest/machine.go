@@ -31,6 +31,8 @@ type machine struct {
 	address  netip.Addr
 	launched time.Time
 	joined   atomic.Bool
+	renewal  atomic.Pointer[mtls.Renewal] // nil until it has joined
+	refused  atomic.Int64                 // connections that the director has not taken
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
 }
@@ -86,6 +88,13 @@ func (m *machine) live(ctx context.Context, b api.Bootstrap) {
 	if err != nil {
 		return
 	}
+	renewal := join.Renewal(log, b, certificates)
+	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	work.Go(func() { renewal.Run(ctx) })
+	m.renewal.Store(renewal)
 	m.joined.Store(true)
 	if b.Kind == api.KindAgent {
 		<-ctx.Done()
@@ -93,11 +102,14 @@ func (m *machine) live(ctx context.Context, b api.Bootstrap) {
 	}
 	manager := newManager(m.cloud, b.Node)
 	for ctx.Err() == nil {
-		_ = wire.Connect(ctx, wire.Connection{
+		err := wire.Connect(ctx, wire.Connection{
 			Client: mtls.ClientConfig(certificates, nil, answer.Parent.ServerName), Address: answer.Parent.Address,
 			ServerName: answer.Parent.ServerName, Path: "/v1/connect", Handler: manager, Log: log,
 			Hello: api.Hello{Node: b.Node, BootID: string(m.id), Version: "test"},
 		})
+		if code := api.CodeFrom(err); code == api.CodeForbidden || code == api.CodeUnauthenticated {
+			m.refused.Add(1)
+		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():

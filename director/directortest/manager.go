@@ -53,7 +53,7 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.mu.Lock()
 		m.spec = &spec
 		m.mu.Unlock()
-		m.cloud.took(spec)
+		m.cloud.took(m.node, spec)
 		w.WriteHeader(http.StatusNoContent)
 	case "GET /v1/stream":
 		out := wire.NewLineWriter(w)
@@ -80,7 +80,7 @@ func (m *manager) report() api.ManagerReport {
 	r := api.ManagerReport{
 		Snapshot: true, Revision: m.spec.Application.Revision, Settled: true,
 		Plan: &api.NodePlan{Revision: m.spec.Application.Revision},
-		Self: &api.NodeStatus{Node: m.node, Version: "test", DataPlane: "none"},
+		Self: &api.NodeStatus{Node: m.node, Version: "test", DataPlane: "none", Trust: m.cloud.Trust(m.node)},
 	}
 	nodes := make(map[api.ServiceID][]api.NodeInfo)
 	for _, n := range m.spec.Nodes {
@@ -147,7 +147,7 @@ func (m *manager) blob(w http.ResponseWriter, r *http.Request, sum string) {
 func (m *manager) plan(r *api.ManagerReport, plan *api.ServicePlan, nodes []api.NodeInfo, count int) int {
 	stay, ready := 0, 0
 	for _, n := range nodes {
-		health := api.NodeHealth{Node: n.ID, Status: &api.NodeStatus{Node: n.ID}}
+		health := api.NodeHealth{Node: n.ID, Status: &api.NodeStatus{Node: n.ID, Trust: m.cloud.Trust(n.ID)}}
 		health.Connected = n.Key != "" && m.cloud.alive(n.ID)
 		role := api.RoleStatus{Role: n.Role, State: api.RoleReady}
 		switch {

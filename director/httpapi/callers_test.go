@@ -45,7 +45,7 @@ func (w *world) prepare(t *testing.T, dir string, long time.Time) {
 		t.Fatal(err)
 	}
 	err = s.Update(t.Context(), "prepare", func(tx *store.Tx) error {
-		if _, err := tx.AddAuthority(store.AuthorityCA, w.authority.CertificatePEM(), key); err != nil {
+		if _, err := tx.AddAuthority(store.AuthorityCA, w.authority.CertificatePEM(), key, true); err != nil {
 			return err
 		}
 		w.add("anonymous", "")

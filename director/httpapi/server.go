@@ -27,8 +27,10 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s := &server{director: d}
 	s.api = wire.NewAPI(wire.Options{
 		Title: "ConPaaS director", Version: daemon.Version, Log: log, Authenticate: s.authenticate,
+		Header: func(h http.Header) { h.Set(api.HeaderCA, d.CABundle().Name) },
 	})
 	s.accountRoutes()
+	s.caRoutes()
 	s.cloudRoutes()
 	s.applicationRoutes()
 	s.serviceRoutes()

@@ -148,7 +148,7 @@ func TestSecretsAreSealed(t *testing.T) {
 	canary := []byte("canary-that-must-not-be-seen-on-disk")
 	var ca Authority
 	update(t, s, func(tx *Tx) (err error) {
-		if ca, err = tx.AddAuthority(AuthorityCA, []byte("certificate one"), canary); err != nil {
+		if ca, err = tx.AddAuthority(AuthorityCA, []byte("certificate one"), canary, true); err != nil {
 			return err
 		}
 		return tx.PutSecret("relay", canary)
@@ -194,20 +194,21 @@ func TestSecretsAreSealed(t *testing.T) {
 	s = openStore(t, dir, Options{})
 	check(s)
 	update(t, s, func(tx *Tx) error {
-		second, err := tx.AddAuthority(AuthorityCA, []byte("certificate two"), []byte("key two"))
+		second, err := tx.AddAuthority(AuthorityCA, []byte("certificate two"), []byte("key two"), false)
 		if err != nil {
 			return err
 		}
 		all, err := tx.Authorities(AuthorityCA)
-		if len(all) != 2 || all[0].ID != second.ID {
-			t.Errorf("the newest authority is not the first: %+v", all)
+		if len(all) != 2 || all[0].ID != second.ID || all[0].Signs || !all[1].Signs {
+			t.Errorf("the newest authority is not the first, or signs already: %+v", all)
 		}
+		err = errors.Join(err, tx.SignBy(second.ID))
 		return errors.Join(err, tx.RetireAuthority(ca.ID))
 	})
 	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.RetireAuthority(ca.ID) })
 	view(t, s, func(r *Read) error {
 		all, err := r.Authorities(AuthorityCA)
-		if len(all) != 1 || string(all[0].Key) != "key two" {
+		if len(all) != 1 || string(all[0].Key) != "key two" || !all[0].Signs {
 			t.Errorf("after retiring: %+v", all)
 		}
 		code, _ := r.Authorities(AuthorityCode)

@@ -27,6 +27,7 @@ type migration struct {
 var migrations = []migration{
 	{"0001_initial", mustMigration("0001_initial")},
 	{"0002_code", mustMigration("0002_code")},
+	{"0003_trust", mustMigration("0003_trust")},
 }
 
 func mustMigration(id string) string {

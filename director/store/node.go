@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -43,6 +44,7 @@ type Node struct {
 	CodeVersion string // of the code that its user-data names, which must stay downloadable
 	Drained     bool   // it has no work left
 	Created     time.Time
+	Trust       string // name of what it was given by the CA; of user-data until it has joined
 }
 
 // IsManager tells whether it manages its application.
@@ -79,6 +81,7 @@ type nodeRow struct {
 	CodeVersion    string
 	Drained        bool
 	Created        time.Time
+	Trust          string
 }
 
 func (nodeRow) TableName() string { return "nodes" }
@@ -90,7 +93,7 @@ func (r nodeRow) node() Node {
 		Machine: r.Machine, Address: address(r.Address), Public: address(r.PublicAddress), Runtime: r.Runtime, Published: r.Published,
 		Partition: r.PartitionIndex, Slot: r.Slot, Overlay: address(r.Overlay), Released: r.Released,
 		CSRKey: r.CSRKey, BootID: r.BootID, OverlayKey: api.OverlayKey(r.OverlayKey), DataPlane: r.DataPlane,
-		Version: r.Version, CodeVersion: r.CodeVersion, Drained: r.Drained, Created: r.Created.UTC(),
+		Version: r.Version, CodeVersion: r.CodeVersion, Drained: r.Drained, Created: r.Created.UTC(), Trust: r.Trust,
 	}
 }
 
@@ -255,6 +258,22 @@ func (r *Read) NodeCounts(application api.ApplicationID) (map[api.ServiceID]map[
 		counts[row.ServiceID][row.State] = row.Count
 	}
 	return counts, nil
+}
+
+// hasMachine is the condition on nodes whose machine may run and is to go on.
+const hasMachine = "state NOT IN ('wanted', 'failed', 'deleting', 'gone')"
+
+// NodesWithout gives the nodes of the installation that have or are getting a machine and whose Trust is another than this:
+// their number, and the first ones.
+func (r *Read) NodesWithout(trust string, most int) (count int, first []api.NodeID, err error) {
+	var all int64
+	var seqs []int64
+	query := r.db.Model(&nodeRow{}).Where(hasMachine).Where("trust <> ?", trust).Session(&gorm.Session{})
+	err = errors.Join(query.Count(&all).Error, query.Order("seq").Limit(most).Pluck("seq", &seqs).Error)
+	for _, seq := range seqs {
+		first = append(first, nodeID(seq))
+	}
+	return int(all), first, rowError(err, "nodes by trust")
 }
 
 // CloudCounts counts the nodes of the installation that are not gone, per cloud.

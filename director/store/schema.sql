@@ -24,7 +24,7 @@ CREATE TABLE authorities (
 	sealed_key  BLOB NOT NULL,
 	created     DATETIME NOT NULL,
 	retired     DATETIME
-);
+, signs BOOLEAN NOT NULL DEFAULT TRUE);
 
 CREATE TABLE certificates (
 	serial    TEXT PRIMARY KEY,
@@ -113,7 +113,7 @@ CREATE TABLE nodes (
 	code_version    TEXT NOT NULL,
 	drained         BOOLEAN NOT NULL,
 	created         DATETIME NOT NULL
-);
+, trust TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX nodes_alive ON nodes (cloud) WHERE state <> 'gone';
 

@@ -60,6 +60,7 @@ type Authority struct {
 	Key         []byte // private, PEM, in clear here
 	Created     time.Time
 	Retired     time.Time // zero: in use
+	Signs       bool      // the newest for which it is true signs
 }
 
 type authorityRow struct {
@@ -69,11 +70,13 @@ type authorityRow struct {
 	SealedKey   []byte
 	Created     time.Time
 	Retired     *time.Time
+	Signs       bool
 }
 
 func (authorityRow) TableName() string { return "authorities" }
 
-// Authorities gives those of a kind that are not retired, the newest, which signs, first. The others are only trusted.
+// Authorities gives those of a kind that are not retired, the newest first. The first for which Signs is true signs, the
+// others are only trusted.
 func (r *Read) Authorities(kind AuthorityKind) ([]Authority, error) {
 	var rows []authorityRow
 	if err := r.db.Where("kind = ? AND retired IS NULL", string(kind)).Order("id DESC").Find(&rows).Error; err != nil {
@@ -85,18 +88,23 @@ func (r *Read) Authorities(kind AuthorityKind) ([]Authority, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[i] = Authority{ID: row.ID, Kind: kind, Certificate: row.Certificate, Key: key, Created: row.Created.UTC(), Retired: utc(row.Retired)}
+		out[i] = Authority{ID: row.ID, Kind: kind, Certificate: row.Certificate, Key: key, Created: row.Created.UTC(), Retired: utc(row.Retired), Signs: row.Signs}
 	}
 	return out, nil
 }
 
-// AddAuthority adds one, which signs from now on.
-func (tx *Tx) AddAuthority(kind AuthorityKind, certificate, key []byte) (Authority, error) {
-	row := authorityRow{Kind: string(kind), Certificate: certificate, SealedKey: tx.box.seal(authorityPlace(kind, certificate), key), Created: tx.now}
+// AddAuthority adds one, which signs from now on or is only trusted until SignBy.
+func (tx *Tx) AddAuthority(kind AuthorityKind, certificate, key []byte, signs bool) (Authority, error) {
+	row := authorityRow{Kind: string(kind), Certificate: certificate, SealedKey: tx.box.seal(authorityPlace(kind, certificate), key), Created: tx.now, Signs: signs}
 	if err := tx.db.Create(&row).Error; err != nil {
 		return Authority{}, rowError(err, "authority %s", kind)
 	}
-	return Authority{ID: row.ID, Kind: kind, Certificate: certificate, Key: key, Created: row.Created}, nil
+	return Authority{ID: row.ID, Kind: kind, Certificate: certificate, Key: key, Created: row.Created, Signs: signs}, nil
+}
+
+// SignBy has an authority sign from now on, if no newer one does.
+func (tx *Tx) SignBy(id int64) error {
+	return one(tx.db.Model(&authorityRow{}).Where("id = ? AND retired IS NULL", id).Update("signs", true), "authority %d", id)
 }
 
 // RetireAuthority ends the trust in one; its key is destroyed.

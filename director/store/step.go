@@ -22,6 +22,7 @@ type NodeChange struct {
 	DataPlane   string
 	Version     string
 	CodeVersion string
+	Trust       string
 }
 
 // Step is the only way to change a node's state: it looks the event up in the table of lives and writes the new state with its
@@ -139,6 +140,7 @@ func (r *nodeRow) learn(c NodeChange) error {
 		{&r.DataPlane, c.DataPlane},
 		{&r.Version, c.Version},
 		{&r.CodeVersion, c.CodeVersion},
+		{&r.Trust, c.Trust},
 	} {
 		if f.value != "" {
 			*f.to = f.value

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"iter"
@@ -33,11 +34,18 @@ func (o *noOverlay) Configure(_ context.Context, peers []api.Peer, relays []api.
 func (*noOverlay) Relay() *api.Relay                  { return nil }
 func (*noOverlay) Status() (string, []api.PeerStatus) { return "none", nil }
 
+// noCertificate is that of a manager without a director.
+type noCertificate struct{}
+
+func (noCertificate) Want(string)                   {}
+func (noCertificate) Trust() string                 { return "" }
+func (noCertificate) Trusts(*x509.Certificate) bool { return true }
+
 func newWorker(t *testing.T, cache string, o *noOverlay) *Worker {
 	t.Helper()
 	w, err := New(Config{
 		Log: slog.New(slog.DiscardHandler), Node: "n100", Application: 1, Version: "v", BootID: "b", Cache: cache,
-		Halves: services.Halves(), Overlay: o,
+		Halves: services.Halves(), Overlay: o, Certificate: noCertificate{},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ const (
 func bound(id api.NodeID, s *api.NodeStatus) {
 	s.Node = id
 	s.Error = cut(s.Error, textMax)
-	for _, name := range []*string{&s.BootID, &s.Version, &s.DataPlane, &s.Fingerprint} {
+	for _, name := range []*string{&s.BootID, &s.Version, &s.DataPlane, &s.Fingerprint, &s.Trust} {
 		*name = cut(*name, nameMax)
 	}
 	s.Roles = s.Roles[:min(len(s.Roles), rolesMax)]

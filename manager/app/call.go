@@ -6,13 +6,14 @@ import (
 	"conpaas/client/api"
 )
 
-// call is one call to an agent that is to be made now. It has either a spec or a delta.
+// call is one call to an agent that is to be made now. It has a spec, a delta or what is to be trusted.
 type call struct {
 	node    api.NodeID
 	session uint64
 	epoch   api.Epoch
 	spec    *api.NodeSpec
 	delta   *api.PeerDelta
+	trust   string
 	slow    bool   // the last call to this node went wrong: it must not keep others waiting
 	digest  string // of spec
 	synced  synced // what the agent knows once it has accepted
@@ -44,6 +45,20 @@ func (c *core) next(now time.Time, n *node, d *desired) (call, bool) {
 	made.delta = &api.PeerDelta{From: n.synced.version, To: to.version, Set: set, Remove: remove}
 	n.busy = true
 	return made, true
+}
+
+// remind gives the call to a node that trusts something else than the director says, if one is to be made now. It renews
+// its certificate in its own time, and says in its reports when it has.
+func (c *core) remind(now time.Time, n *node) (call, bool) {
+	want := c.spec.Trust
+	if n.session == 0 || !n.fresh || n.busy || now.Before(n.retryAt) || want == "" || n.status.Trust == want {
+		return call{}, false
+	}
+	if n.reminded.trust == want && now.Sub(n.reminded.at) < c.timing.Resend {
+		return call{}, false
+	}
+	n.busy = true
+	return call{node: n.info.ID, session: n.session, epoch: c.epoch, slow: n.failures > 0, trust: want}, true
 }
 
 // mustSend tells whether the node's newest order is not what it is to be, or has not been carried out for long.

@@ -72,6 +72,10 @@ func TestConvergesFromAnywhere(t *testing.T) {
 			"wait": func(t *rapid.T) {
 				w.now = w.now.Add(time.Duration(rapid.IntRange(1, 40).Draw(t, "seconds")) * time.Second)
 			},
+			"rotate": func(t *rapid.T) {
+				w.trust = rapid.SampledFrom([]string{"old", "both", "new"}).Draw(t, "trust")
+				w.tell()
+			},
 			"new manager": func(*rapid.T) { w.newManager(); w.tell() },
 			"": func(t *rapid.T) {
 				w.step()
@@ -152,6 +156,9 @@ func checkEnd(w *world) error {
 		}
 		if m.applied == nil || drained(*m.applied) || !w.last.state.Nodes[id].Ready {
 			return fmt.Errorf("node %s does not serve", id)
+		}
+		if w.trust != "" && m.trust != w.trust {
+			return fmt.Errorf("node %s trusts %q, and the director says %q", id, m.trust, w.trust)
 		}
 		if len(m.applied.Overlay.Peers) != len(w.machines)-1 {
 			return fmt.Errorf("node %s knows %d peers of %d", id, len(m.applied.Overlay.Peers), len(w.machines)-1)

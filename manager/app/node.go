@@ -26,6 +26,7 @@ type node struct {
 	last     string // Digest of the spec that it was sent last, accepted or under way; "" while unknown
 	doubt    bool   // it was, or may have been, sent another spec than applied, and has not said that it has applied it
 	synced   synced // which peers it knows
+	reminded reminder
 	busy     bool   // a call to it is under way
 	revision uint64 // of the last spec that was sent
 
@@ -47,6 +48,12 @@ type sent struct {
 	at       time.Time
 }
 
+// reminder is what the node was told to trust on this connection.
+type reminder struct {
+	trust string
+	at    time.Time
+}
+
 // synced is what an agent knows of the peers.
 type synced struct {
 	known     bool
@@ -61,7 +68,7 @@ func (n *node) connect(now time.Time, session uint64) {
 	}
 	n.session, n.fresh, n.tried = session, false, attempt{}
 	n.applied, n.sent, n.synced, n.busy, n.sending = "", sent{}, synced{}, false, false
-	n.failures, n.retryAt, n.trouble = 0, time.Time{}, ""
+	n.failures, n.retryAt, n.trouble, n.reminded = 0, time.Time{}, "", reminder{}
 }
 
 func (n *node) disconnect(now time.Time) {
@@ -93,6 +100,8 @@ func (n *node) confirm() {
 func (n *node) called(now time.Time, t Timing, done call, err error) {
 	n.busy, n.sending = false, false
 	switch code := api.CodeFrom(err); {
+	case err == nil && done.trust != "":
+		n.failures, n.trouble, n.reminded = 0, "", reminder{trust: done.trust, at: now}
 	case err == nil:
 		n.failures, n.trouble = 0, ""
 		n.synced = done.synced

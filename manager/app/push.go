@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"conpaas/client/agent"
+	"conpaas/client/api"
 	"conpaas/client/daemon"
 )
 
@@ -37,6 +38,9 @@ func (w *Worker) call(ctx context.Context, c call) error {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timing.Call)
 	defer cancel()
 	client := agent.New(w.hub.Client(string(c.node)))
+	if c.trust != "" {
+		return client.PutTrust(ctx, c.epoch, api.Trust{Trust: c.trust})
+	}
 	if c.spec != nil {
 		w.log.Debug("sending a spec", daemon.KeyNode, c.node, "revision", c.spec.Revision)
 		return client.PutSpec(ctx, c.epoch, *c.spec)

@@ -63,6 +63,7 @@ func (w *Worker) learn(epoch api.Epoch, spec api.ManagerSpec) {
 	if old := w.core.spec; old == nil || old.Application.Revision != spec.Application.Revision {
 		w.log.Info("new spec", "revision", spec.Application.Revision, "services", len(spec.Application.Services), "nodes", len(spec.Nodes))
 	}
+	w.cfg.Certificate.Want(spec.Trust)
 	for _, id := range w.core.learn(time.Now(), epoch, spec) {
 		w.log.Info("cutting the connection of a node that is removed or replaced", daemon.KeyNode, id)
 		w.cut(id)

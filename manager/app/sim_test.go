@@ -26,6 +26,7 @@ type world struct {
 	calls    []call // under way
 	last     decision
 	puts     int // specs that agents were sent
+	trust    string
 	err      error
 }
 
@@ -38,6 +39,7 @@ type machine struct {
 	spec    *api.NodeSpec // accepted, peers merged
 	applied *api.NodeSpec
 	broken  bool // the roles fail
+	trust   string
 }
 
 func newWorld() *world {
@@ -61,7 +63,7 @@ func (w *world) newManager() {
 }
 
 func (w *world) spec() api.ManagerSpec {
-	s := api.ManagerSpec{Application: api.ApplicationSpec{ID: 1, Name: "a", Revision: w.epoch.Revision, Network: w.network}}
+	s := api.ManagerSpec{Application: api.ApplicationSpec{ID: 1, Name: "a", Revision: w.epoch.Revision, Network: w.network}, Trust: w.trust}
 	for _, id := range slices.Sorted(maps.Keys(w.services)) {
 		s.Application.Services = append(s.Application.Services, *w.services[id])
 	}
@@ -190,6 +192,8 @@ func (w *world) deliver(i int, l luck) {
 		err = api.Errorf(api.CodeUnavailable, "not delivered")
 	case c.spec != nil:
 		m.spec = c.spec
+	case c.trust != "":
+		m.trust = c.trust
 	case m.spec == nil || m.spec.Overlay.Version != c.delta.From:
 		err = api.Errorf(api.CodeConflict, "other version")
 	default:
@@ -230,7 +234,7 @@ func (w *world) report(m *machine) {
 }
 
 func (m *machine) status() *api.NodeStatus {
-	s := &api.NodeStatus{Node: m.info.ID, BootID: "b"}
+	s := &api.NodeStatus{Node: m.info.ID, BootID: "b", Trust: m.trust}
 	if m.applied == nil {
 		return s
 	}

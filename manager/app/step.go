@@ -32,6 +32,8 @@ func (c *core) step(now time.Time) decision {
 	for _, n := range c.nodes {
 		if made, ok := c.next(now, n, wanted[n.info.ID]); ok {
 			out.calls = append(out.calls, made)
+		} else if made, ok := c.remind(now, n); ok {
+			out.calls = append(out.calls, made)
 		}
 	}
 	// Machines with good connections first, then in a fixed order, so that runs can be repeated.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"maps"
 	"path/filepath"
@@ -34,6 +35,16 @@ type Overlay interface {
 	Status() (dataPlane string, peers []api.PeerStatus)
 }
 
+// Certificate is the manager's own, which renews itself.
+type Certificate interface {
+	// Want asks for a renewal while Trust is another than this name.
+	Want(trust string)
+	// Trust names the CA certificates that the manager trusts and the one that has signed its own.
+	Trust() string
+	// Trusts tells whether one of them has signed a certificate, whatever the time.
+	Trusts(c *x509.Certificate) bool
+}
+
 // Config is what a Worker needs. All fields but Timing must be set.
 type Config struct {
 	Log         *slog.Logger
@@ -44,6 +55,7 @@ type Config struct {
 	Cache       string // file that keeps the last spec for a restart; the blobs that it names are in the folder blobs beside it
 	Halves      map[api.ServiceType]service.Half
 	Overlay     Overlay
+	Certificate Certificate
 	Timing      Timing // DefaultTiming where it is zero
 }
 
@@ -59,6 +71,7 @@ type Worker struct {
 	putting  chan struct{} // one token: one Put at a time
 	sessions map[*wire.Session]*session
 	number   uint64 // of the last session
+	trust    string // what the manager trusted at the last look
 
 	fast, slow chan struct{} // free places for calls
 	blobs      *blobs.Store
@@ -145,6 +158,10 @@ func (w *Worker) look(ctx context.Context, now time.Time) {
 	decided := w.core.step(now)
 	decided.state.Self, decided.state.Lacks = w.self(), w.blobs.Lacks()
 	w.board.publish(decided.state)
+	if trust := decided.state.Self.Trust; trust != w.trust { // a retired authority's connections end too
+		w.trust = trust
+		w.work.Go(func() { w.hub.Distrust(w.cfg.Certificate.Trusts) })
+	}
 	for _, c := range decided.calls {
 		w.start(ctx, c)
 	}
@@ -154,7 +171,7 @@ func (w *Worker) look(ctx context.Context, now time.Time) {
 // self is the status of the manager's own machine.
 func (w *Worker) self() *api.NodeStatus {
 	plane, peers := w.cfg.Overlay.Status()
-	return &api.NodeStatus{Node: w.cfg.Node, BootID: w.cfg.BootID, Version: w.cfg.Version, DataPlane: plane, Overlay: peers}
+	return &api.NodeStatus{Node: w.cfg.Node, BootID: w.cfg.BootID, Version: w.cfg.Version, DataPlane: plane, Overlay: peers, Trust: w.cfg.Certificate.Trust()}
 }
 
 // post hands f to the loop; it is dropped when the loop has ended.

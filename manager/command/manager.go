@@ -49,6 +49,7 @@ type manager struct {
 	boot    api.Bootstrap
 	answer  api.JoinAnswer
 	store   *mtls.Store
+	renewal *mtls.Renewal
 	bootID  string
 	address netip.Addr // where agents connect
 	journal *journal.Journal
@@ -97,12 +98,13 @@ func open(ctx context.Context, o Options) (_ *manager, err error) {
 	if err := m.join(ctx, dirs); err != nil {
 		return nil, err
 	}
+	m.renewal = join.Renewal(m.log, m.boot, m.store)
 	if err := m.makeNetwork(ctx, o, dirs); err != nil {
 		return nil, err
 	}
 	m.worker, err = app.New(app.Config{
 		Log: m.log, Node: m.boot.Node, Application: m.answer.Application, BootID: m.bootID, Version: daemon.Version,
-		Cache: filepath.Join(dirs.state, "spec.json"), Halves: services.Halves(), Overlay: m.network, Timing: o.Timing,
+		Cache: filepath.Join(dirs.state, "spec.json"), Halves: services.Halves(), Overlay: m.network, Certificate: m.renewal, Timing: o.Timing,
 	})
 	if err != nil {
 		return nil, err
@@ -167,7 +169,7 @@ func (m *manager) run(ctx context.Context) error {
 	parts.Go(func() error { return m.serveAgents(ctx) })
 	parts.Go(func() error { return m.connect(ctx) })
 	parts.Go(func() error {
-		mtls.RunRenewal(ctx, m.store, m.log, join.Renew(m.boot, m.store))
+		m.renewal.Run(ctx)
 		return context.Cause(ctx)
 	})
 	err := parts.Wait()

@@ -73,6 +73,9 @@ func (m *manager) connect(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if api.CodeFrom(err) == api.CodeUnauthenticated {
+			m.renewal.Soon()
+		}
 		pause := pauses.NextBackOff()
 		m.log.Warn("no connection to the director; trying again", daemon.KeyError, err, "pause", pause)
 		select {
