@@ -40,6 +40,7 @@ const (
 	PathNone    PathKind = "none"    // no handshake yet
 	PathDirect  PathKind = "direct"  // from machine to machine
 	PathRelayed PathKind = "relayed" // through a relay
+	PathSpliced PathKind = "spliced" // none; only the agent's connection to its manager is carried, by the director
 	PathPlanned PathKind = "planned" // the runtime has no overlay
 )
 

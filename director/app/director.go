@@ -82,6 +82,7 @@ type Director struct {
 	places    map[string]*place
 	hub       *wire.Hub
 	feed      *feed
+	splices   splices
 	logins    *auth.Limiter
 	passwords *auth.Passwords
 
