@@ -59,9 +59,9 @@ func (a *App) connect(ctx context.Context, handler http.Handler) {
 		}
 		a.log.Warn("no connection to the manager", "address", a.currentParent().Address, "err", err)
 		if time.Since(lost) > patience {
-			found := a.findParent(ctx)
+			same := a.findParent(ctx)
 			lost, patience = time.Now(), jitter(a.timing.ParentLookup)
-			if found && time.Since(direct) > a.timing.Splice && a.connectSpliced(ctx, handler) {
+			if same && time.Since(direct) > a.timing.Splice && a.connectSpliced(ctx, handler) {
 				lost, direct = time.Now(), time.Now()
 				pauses.Reset()
 			}
@@ -106,8 +106,8 @@ func (a *App) connectOnce(ctx context.Context, handler http.Handler, dial func(c
 }
 
 // findParent asks the director who the manager is, and makes it known to the overlay. An answer that is no other
-// than before changes nothing; without an answer, which is false, things stay as they are.
-func (a *App) findParent(ctx context.Context) bool {
+// than before, which is true, changes nothing; without an answer things stay as they are.
+func (a *App) findParent(ctx context.Context) (same bool) {
 	limited, cancel := context.WithTimeout(ctx, a.timing.Connect)
 	defer cancel()
 	parent, err := join.FindParent(limited, a.boot, a.store)
@@ -121,14 +121,14 @@ func (a *App) findParent(ctx context.Context) bool {
 		a.log.Warn("the director names an impossible manager", "err", err)
 		return false
 	}
-	if a.setParent(parent) {
+	if same = !a.setParent(parent); !same {
 		a.log.Info("the manager is another one now", "address", parent.Address, "incarnation", parent.Incarnation)
 		a.board.event("agent.parent_changed", false, "its manager has been replaced (incarnation %d)", parent.Incarnation)
 	}
 	if err := a.overlay.sync(ctx); err != nil {
 		a.log.Warn("the overlay does not take the manager", "err", err)
 	}
-	return true
+	return same
 }
 
 // setParent notes the parent and tells whether it is another one.

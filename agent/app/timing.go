@@ -25,7 +25,7 @@ type Timing struct {
 func DefaultTiming() Timing {
 	return Timing{
 		ParentLookup: 20 * time.Second,
-		Splice:       time.Minute,
+		Splice:       20 * time.Second,
 		Direct:       15 * time.Second,
 		Connect:      15 * time.Second,
 		RetryFirst:   300 * time.Millisecond,

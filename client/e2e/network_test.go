@@ -122,6 +122,8 @@ func classify(lines interface{ Read([]byte) (int, error) }) map[string]int {
 			kinds[line]++
 		case m[5] == "UDP" && wireguard(m[2]) && wireguard(m[4]):
 			kinds["sealed"]++
+		case m[5] == "UDP" && (m[1] == gateway.String() && m[2] == "5555" && m[4] == "51820" || m[3] == gateway.String() && m[4] == "5555" && m[2] == "51820"):
+			kinds["sealed"]++ // registration at the director's relay, and what it forwards
 		case m[5] == "tcp" && (m[1] == gateway.String() && m[2] == "5555" || m[3] == gateway.String() && m[4] == "5555"):
 			kinds["director"]++
 		case m[5] == "tcp" && (m[1] == gateway.String() && m[4] == "8080" || m[3] == gateway.String() && m[2] == "8080"):

@@ -30,7 +30,7 @@ func (c *Config) Show() string {
 	if len(c.VPN.Bootstrap) > 0 {
 		b.WriteString("VPN_BOOTSTRAP_NODES =\n")
 		for _, n := range c.VPN.Bootstrap {
-			fmt.Fprintf(&b, "    %s\n", strings.TrimSpace("udp://"+n.Endpoint.String()+" "+string(n.Key)))
+			fmt.Fprintf(&b, "    %s\n", "udp://"+n.Endpoint.String()+" "+string(n.Key))
 		}
 	}
 	var others []string
@@ -57,6 +57,12 @@ func (c *Config) Show() string {
 	line("USERDATA_DIR", c.Dir)
 	line("DATABASE_URI", "sqlite:///"+c.Database)
 	line("DIRECTOR_URL", c.URL.String())
+	switch port := c.VPN.RelayPort; {
+	case port < 0:
+		line("RELAY_PORT", "no")
+	case port > 0:
+		line("RELAY_PORT", strconv.Itoa(port))
+	}
 	return b.String()
 }
 

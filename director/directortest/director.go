@@ -27,6 +27,7 @@ type Options struct {
 	Dir       string // data folder; default a temporary one
 	Cloud     *Cloud // default a new one
 	Timing    app.Timing
+	Relays    []api.Relay             // of VPN_BOOTSTRAP_NODES
 	Failpoint func(name string) error // of the store
 	Log       *slog.Logger            // default: nothing is logged
 }
@@ -92,7 +93,7 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	d.cancel = cancel
 	d.Director, err = app.Open(ctx, app.Config{
 		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
-		Clouds: []app.Cloud{{Name: "default", Kind: "memory", Provider: o.Cloud}}, Timing: o.Timing, Log: o.Log,
+		Clouds: []app.Cloud{{Name: "default", Kind: "memory", Provider: o.Cloud}}, Timing: o.Timing, Log: o.Log, Relays: o.Relays,
 	})
 	if err != nil {
 		cancel()

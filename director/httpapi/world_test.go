@@ -36,14 +36,14 @@ type world struct {
 
 // newWorld prepares the data folder of a director, with an authority whose key the test knows, starts it, and has the
 // owner start an application with one service.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, relays ...api.Relay) *world {
 	t.Helper()
 	w := &world{callers: map[string]*caller{}, tokens: map[string]api.Secret{}}
 	dir := t.TempDir()
 	long := time.Now().Add(-40 * 24 * time.Hour) // certificates that have expired lately must have been valid once
 	w.authority = newAuthority(t, long)
 	w.prepare(t, dir, long)
-	w.Director = directortest.Start(t, directortest.Options{Dir: dir})
+	w.Director = directortest.Start(t, directortest.Options{Dir: dir, Relays: relays})
 	owner := app.Actor{ID: 2, Name: "owner"}
 	w.populate(t, owner)
 	return w
