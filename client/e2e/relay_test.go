@@ -3,10 +3,13 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,28 +65,89 @@ func (w *world) awaitPath(limit time.Duration, node, peer api.NodeID, path api.P
 	})
 }
 
-// Machines that reach neither each other nor their manager's relay go on through the director's, whether the director
-// runs or not.
-func TestTheDirectorIsTheLastRelay(t *testing.T) {
-	w := shop(t, "container", 2)
+// relayPort is that of the administrator's relay in the test.
+const relayPort = "10.210.0.1:51822"
+
+// ownRelay makes a relay as an administrator does, by what the programs print, and has the director know it. The function
+// that it gives starts the relay, once the director runs, and another one ends it.
+func (w *world) ownRelay() (start func() (stop func())) {
+	w.t.Helper()
+	out, err := w.command("cpsdirector", "relay", "line", "--dir", w.path("relay"), "--public", relayPort).Output()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	text, err := os.ReadFile(w.path("director.cfg"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.write("director.cfg", strings.Replace(string(text), "[conpaas]\n", "[conpaas]\nVPN_BOOTSTRAP_NODES =\n    "+string(out), 1))
+	return func() func() {
+		// It stands on the bridge beside the director, where the cloud lets nobody else stand.
+		if out, err := w.inside("nft", "insert", "rule", "bridge", "conpaas", "input", "ip", "daddr", "10.210.0.1", "udp", "dport", "51822", "accept").CombinedOutput(); err != nil {
+			w.t.Fatalf("nft: %v\n%s", err, out)
+		}
+		log, err := os.Create(w.path("relay.log"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer log.Close()
+		c := w.inside(filepath.Join(w.bin, "cpsdirector"), "relay", "run", "--dir", w.path("relay"), "--listen", relayPort,
+			"--director", w.url(), "--address", "10.210.0.1:5555", "--ca", filepath.Join(w.data(), "ca.pem"))
+		c.Stdout, c.Stderr = log, log
+		if err := c.Start(); err != nil {
+			w.t.Fatal(err)
+		}
+		stop := sync.OnceFunc(func() {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+		})
+		w.t.Cleanup(stop)
+		return stop
+	}
+}
+
+// Machines that do not reach each other go on through their manager's relay; when that is lost through an
+// administrator's, named in VPN_BOOTSTRAP_NODES; and when that is lost through the director's, whether the director runs
+// or not.
+func TestRelaysOfAnInstallation(t *testing.T) {
+	w := newWorld(t, t.TempDir(), "container")
+	t.Cleanup(w.close)
+	startRelay := w.ownRelay()
+	w.shop(2)
+	stopRelay := startRelay()
 	nodes := w.nodes()
 	m, a, b := manager(nodes), nodes[1], nodes[2]
 	if page := w.fetch(a.ID, b.Overlay.String()); page == "" {
 		t.Fatal("the machines do not reach each other")
 	}
-	w.block("forward", fmt.Sprintf(`ip saddr %[1]s ip daddr %[2]s drop
-		ip saddr %[2]s ip daddr %[1]s drop
-		ip daddr %[3]s udp dport 51821 drop`, a.Address, b.Address, m.Address))
-	began := time.Now()
 	reaches := func() error {
 		if page := w.fetch(a.ID, b.Overlay.String()); !strings.Contains(page, string(b.ID)) {
 			return fmt.Errorf("page %q", page)
 		}
 		return nil
 	}
-	w.eventually(90*time.Second, "the page comes through the director's relay", reaches)
-	t.Logf("relayed by the director after %v", time.Since(began).Round(time.Millisecond))
-	w.awaitPath(30*time.Second, a.ID, b.ID, api.PathRelayed, "director")
+	through := func(relay string) {
+		t.Helper()
+		began := time.Now()
+		w.eventually(90*time.Second, "the page comes through the relay "+relay, reaches)
+		t.Logf("relayed by %s after %v", relay, time.Since(began).Round(time.Millisecond))
+		w.awaitPath(60*time.Second, a.ID, b.ID, api.PathRelayed, relay)
+	}
+	w.eventually(30*time.Second, "the administrator's relay knows whom to serve", func() error {
+		text, err := os.ReadFile(filepath.Join(w.path("relay"), "nodes.json"))
+		if err == nil && strings.Count(string(text), "Key") != 3 {
+			err = fmt.Errorf("it serves %s", text)
+		}
+		return err
+	})
+	w.block("forward", fmt.Sprintf("ip saddr %[1]s ip daddr %[2]s drop\nip saddr %[2]s ip daddr %[1]s drop", a.Address, b.Address))
+	through("manager")
+	w.unblock("forward")
+	w.block("forward", fmt.Sprintf("ip saddr %[1]s ip daddr %[2]s drop\nip saddr %[2]s ip daddr %[1]s drop\nip daddr %[3]s udp dport 51821 drop",
+		a.Address, b.Address, m.Address))
+	through(relayPort)
+	stopRelay()
+	through("director")
 
 	// A machine asks another for a long answer while the director is killed and comes back.
 	script := fmt.Sprintf("for i in $(seq 40); do curl -s --max-time 2 http://%s:8080/ || echo lost; done", b.Overlay)

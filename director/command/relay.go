@@ -22,6 +22,7 @@ type relayOptions struct {
 	listen   string
 	public   string
 	director string
+	address  string
 	ca       string
 	json     bool
 }
@@ -59,6 +60,7 @@ The file ca.pem is in the director's data folder. UDP must be open to the port o
 	o.where(c)
 	c.Flags().StringVar(&o.listen, "listen", "0.0.0.0:51822", "IPv4 `address` and UDP port")
 	c.Flags().StringVar(&o.director, "director", "", "`URL` of the director, as in DIRECTOR_URL")
+	c.Flags().StringVar(&o.address, "address", "", "`host:port` to dial instead of the host of --director")
 	c.Flags().StringVar(&o.ca, "ca", "", "`file` with the director's CA certificate")
 	c.Flags().BoolVar(&o.json, "log-json", false, "log JSON instead of text")
 	for _, name := range []string{"director", "ca"} {
@@ -101,7 +103,7 @@ func (o *relayOptions) run(ctx context.Context, c *cobra.Command, g *global) err
 	}
 	fmt.Fprintf(c.OutOrStdout(), "write this line into VPN_BOOTSTRAP_NODES of the director, and restart it:\n    %s\n", line)
 	return relay.Away{
-		Log: g.logger(o.json), Dir: o.dir, Listen: listen, Director: "https://" + u.Host, TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13},
+		Log: g.logger(o.json), Dir: o.dir, Listen: listen, Director: "https://" + u.Host, Address: o.address, TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13},
 	}.Run(ctx)
 }
 

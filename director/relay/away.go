@@ -33,6 +33,7 @@ type Away struct {
 	Dir      string         // its own
 	Listen   netip.AddrPort // IPv4
 	Director string         // URL
+	Address  string         // host:port to dial instead of the URL's; "": that
 	TLS      *tls.Config    // trusts the director's CA
 }
 
@@ -62,7 +63,7 @@ func (a Away) Run(ctx context.Context) error {
 
 // follow keeps the file of nodes as the director says.
 func (a Away) follow(ctx context.Context, private, public string) {
-	transport := wire.NewTransport(a.TLS, "")
+	transport := wire.NewTransport(a.TLS, a.Address)
 	defer transport.CloseIdleConnections()
 	c := &wire.Client{HTTP: &http.Client{Transport: transport}, Base: a.Director}
 	pauses := backoff.NewExponentialBackOff()
