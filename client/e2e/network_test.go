@@ -118,6 +118,8 @@ func classify(lines interface{ Read([]byte) (int, error) }) map[string]int {
 		wireguard := func(port string) bool { return port == "51820" || port == "51821" }
 		switch {
 		case line == "" || strings.Contains(line, "lo "): // the loopback of the namespace is no wire
+		case strings.Contains(line, "ICMP") && strings.Contains(line, "udp port 51820 unreachable"):
+			// A machine is probed from the moment that its key is known, a little before it listens.
 		case m == nil:
 			kinds[line]++
 		case m[5] == "UDP" && wireguard(m[2]) && wireguard(m[4]):
