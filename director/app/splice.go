@@ -184,10 +184,10 @@ func carry(log *slog.Logger, to, from net.Conn, count *atomic.Int64) {
 	for {
 		k, err := from.Read(buffer)
 		if k > 0 {
+			count.Add(int64(k))
 			if _, failed := to.Write(buffer[:k]); failed != nil {
 				return
 			}
-			count.Add(int64(k))
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
