@@ -46,7 +46,7 @@ type Options struct {
 // QuickTiming gives waits that are short enough for tests.
 func QuickTiming() app.Timing {
 	return app.Timing{
-		ParentLookup: 300 * time.Millisecond, Connect: 5 * time.Second, RetryFirst: 20 * time.Millisecond, RetryLast: 300 * time.Millisecond,
+		ParentLookup: 300 * time.Millisecond, Splice: time.Second, Direct: 100 * time.Millisecond, Connect: 5 * time.Second, RetryFirst: 20 * time.Millisecond, RetryLast: 300 * time.Millisecond,
 		Look: 20 * time.Millisecond, Watch: 200 * time.Millisecond, Reapply: 2 * time.Second, Apply: 20 * time.Second,
 		Heartbeat: 200 * time.Millisecond, Counters: time.Second,
 	}

@@ -48,6 +48,8 @@ type Parent struct {
 	authority *ca.Authority
 	director  *listener
 	lookups   atomic.Int64
+	shut      atomic.Bool
+	direct    atomic.Int64
 
 	mu          sync.Mutex
 	changed     chan struct{} // closed and replaced when an agent connects or leaves
@@ -88,6 +90,7 @@ func NewParent(t testing.TB, o ParentOptions) *Parent {
 	mux.HandleFunc("POST /v1/join", p.join)
 	mux.HandleFunc("POST /v1/renew", p.renew)
 	mux.HandleFunc("GET /v1/parent", p.findParent)
+	mux.HandleFunc("GET "+api.SplicePath, p.splice)
 	p.director = p.serve(t, o.Director, certs.Identity{Deployment: Deployment, Role: certs.RoleDirector}, mux)
 	t.Cleanup(func() { p.director.close() })
 	p.ReplaceManager(t)
@@ -138,7 +141,7 @@ func (p *Parent) startManager(t testing.TB, address string) {
 		t.Fatal(err)
 	}
 	identity := certs.Identity{Deployment: Deployment, Role: certs.RoleManager, User: "1", Application: Application.String(), Node: managerNode}
-	manager := p.serve(t, tcp, identity, mux)
+	manager := p.serve(t, newGate(tcp, &p.shut, &p.direct), identity, mux)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.hub, p.manager = hub, manager

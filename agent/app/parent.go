@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"time"
 
@@ -41,19 +42,20 @@ func (a *App) currentParent() api.Parent {
 }
 
 // connect keeps a connection to the manager, on which the manager calls handler, until ctx ends. When there was
-// none for a while it asks the director who the manager is now.
+// none for a while it asks the director who the manager is now, and, when there was none for longer, to carry it.
 func (a *App) connect(ctx context.Context, handler http.Handler) {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = a.timing.RetryFirst, min(a.timing.RetryLast, 5*time.Second)
 	lost := time.Now() // when the last connection ended; time.Since is not moved by jumps of the clock
+	direct := lost     // the same of connections that the director has not carried
 	patience := jitter(a.timing.ParentLookup)
 	for ctx.Err() == nil {
-		up, err := a.connectOnce(ctx, handler)
+		up, err := a.connectOnce(ctx, handler, nil)
 		if ctx.Err() != nil {
 			return
 		}
 		if up {
-			lost, patience = time.Now(), jitter(a.timing.ParentLookup)
+			lost, direct, patience = time.Now(), time.Now(), jitter(a.timing.ParentLookup)
 			pauses.Reset()
 		}
 		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted || api.CodeFrom(err) == api.CodeUnauthenticated {
@@ -61,8 +63,12 @@ func (a *App) connect(ctx context.Context, handler http.Handler) {
 		}
 		a.log.Warn("no connection to the manager", "address", a.currentParent().Address, "err", err)
 		if time.Since(lost) > patience {
-			a.findParent(ctx)
+			same := a.findParent(ctx)
 			lost, patience = time.Now(), jitter(a.timing.ParentLookup)
+			if same && time.Since(direct) > a.timing.Splice && a.connectSpliced(ctx, handler) {
+				lost, direct = time.Now(), time.Now()
+				pauses.Reset()
+			}
 		}
 		pause := time.NewTimer(pauses.NextBackOff())
 		select {
@@ -73,8 +79,9 @@ func (a *App) connect(ctx context.Context, handler http.Handler) {
 	}
 }
 
-// connectOnce dials the manager and serves it until the connection breaks. It tells whether there was one.
-func (a *App) connectOnce(ctx context.Context, handler http.Handler) (up bool, err error) {
+// connectOnce dials the manager and serves it until the connection breaks. It tells whether there was one. dial makes the
+// connection otherwise than by the overlay, if it is given.
+func (a *App) connectOnce(ctx context.Context, handler http.Handler, dial func(context.Context) (net.Conn, error)) (up bool, err error) {
 	parent := a.currentParent()
 	trying, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
@@ -85,12 +92,15 @@ func (a *App) connectOnce(ctx context.Context, handler http.Handler) (up bool, e
 	config := mtls.ClientConfig(a.store, nil, parent.ServerName)
 	config.Time = join.Clock(a.boot)
 	err = wire.Connect(trying, wire.Connection{
-		Client: config, Address: parent.Address, ServerName: parent.ServerName, Path: "/v1/connect",
+		Client: config, Address: parent.Address, Dial: dial, ServerName: parent.ServerName, Path: "/v1/connect",
 		Hello:   api.Hello{Node: a.boot.Node, BootID: a.bootID, Version: daemon.Version},
 		Handler: handler, Log: a.log,
 		OnUp: func() {
 			up = slow.Stop()
-			a.log.Info("connected to the manager", "address", parent.Address)
+			a.log.Info("connected to the manager", "address", parent.Address, "carried", dial != nil)
+			if dial != nil {
+				a.board.event("agent.carried", true, "its manager is not reached over the overlay network; the director carries the connection")
+			}
 		},
 	})
 	if cause := context.Cause(trying); cause != nil && ctx.Err() == nil {
@@ -100,8 +110,8 @@ func (a *App) connectOnce(ctx context.Context, handler http.Handler) (up bool, e
 }
 
 // findParent asks the director who the manager is, and makes it known to the overlay. An answer that is no other
-// than before changes nothing; without an answer things stay as they are.
-func (a *App) findParent(ctx context.Context) {
+// than before, which is true, changes nothing; without an answer things stay as they are.
+func (a *App) findParent(ctx context.Context) (same bool) {
 	limited, cancel := context.WithTimeout(ctx, a.timing.Connect)
 	defer cancel()
 	parent, err := join.FindParent(limited, a.boot, a.store)
@@ -109,19 +119,20 @@ func (a *App) findParent(ctx context.Context) {
 		if !ended(ctx, err) {
 			a.log.Warn("the director does not say who the manager is", "err", err)
 		}
-		return
+		return false
 	}
 	if err := a.checkParent(parent); err != nil {
 		a.log.Warn("the director names an impossible manager", "err", err)
-		return
+		return false
 	}
-	if a.setParent(parent) {
+	if same = !a.setParent(parent); !same {
 		a.log.Info("the manager is another one now", "address", parent.Address, "incarnation", parent.Incarnation)
 		a.board.event("agent.parent_changed", false, "its manager has been replaced (incarnation %d)", parent.Incarnation)
 	}
 	if err := a.overlay.sync(ctx); err != nil {
 		a.log.Warn("the overlay does not take the manager", "err", err)
 	}
+	return same
 }
 
 // setParent notes the parent and tells whether it is another one.

@@ -8,6 +8,8 @@ import (
 // Timing is how long the agent waits for things.
 type Timing struct {
 	ParentLookup time.Duration // without a connection, until the director is asked who the parent is; up to half more by chance
+	Splice       time.Duration // without a connection over the overlay, until the director is asked to carry one
+	Direct       time.Duration // between two tries to connect over the overlay while the director carries the connection
 	Connect      time.Duration // for one try to connect
 	RetryFirst   time.Duration // before the second try of anything
 	RetryLast    time.Duration // the longest such pause
@@ -23,6 +25,8 @@ type Timing struct {
 func DefaultTiming() Timing {
 	return Timing{
 		ParentLookup: 20 * time.Second,
+		Splice:       20 * time.Second,
+		Direct:       15 * time.Second,
 		Connect:      15 * time.Second,
 		RetryFirst:   300 * time.Millisecond,
 		RetryLast:    30 * time.Second,

@@ -85,3 +85,10 @@ type Hello struct {
 
 // HeaderHello carries Hello on GET /v1/connect.
 const HeaderHello = "Conpaas-Hello"
+
+// The route by which the director carries an agent's connection to its manager where nothing else does: at the director for
+// agents, at the manager for the director. What follows the upgrade is TLS between agent and manager.
+const (
+	SplicePath     = "/v1/splice"
+	SpliceProtocol = "conpaas-splice" // of the Upgrade header
+)

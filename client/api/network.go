@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,21 @@ type Relay struct {
 	Name     string         `json:"name" doc:"For example manager, director, or the bootstrap node's address"`
 	Key      OverlayKey     `json:"key" doc:"Public key by which nodes register their address with it"`
 	Endpoint netip.AddrPort `json:"endpoint"`
+	Cloud    string         `json:"cloud,omitempty" doc:"The cloud whose machines reach it there; empty: all, but for those that another entry of the name is for"`
+}
+
+// RelaysFor gives the relays as the machines of a cloud reach them: of those with the same name the first that is for the
+// cloud or for all.
+func RelaysFor(cloud string, relays []Relay) []Relay {
+	var out []Relay
+	for _, r := range relays {
+		if r.Cloud != "" && r.Cloud != cloud || slices.ContainsFunc(out, func(o Relay) bool { return o.Name == r.Name }) {
+			continue
+		}
+		r.Cloud = ""
+		out = append(out, r)
+	}
+	return out
 }
 
 // PathKind says how the datagrams of a pair travel.
@@ -40,6 +56,7 @@ const (
 	PathNone    PathKind = "none"    // no handshake yet
 	PathDirect  PathKind = "direct"  // from machine to machine
 	PathRelayed PathKind = "relayed" // through a relay
+	PathSpliced PathKind = "spliced" // none; only the agent's connection to its manager is carried, by the director
 	PathPlanned PathKind = "planned" // the runtime has no overlay
 )
 

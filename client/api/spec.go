@@ -35,6 +35,7 @@ type NodeInfo struct {
 	Key      OverlayKey     `json:"key,omitempty" doc:"Empty until it has joined"`
 	Endpoint netip.AddrPort `json:"endpoint" doc:"WireGuard endpoint on the cloud's network; invalid while unknown"`
 	Address  string         `json:"address,omitempty" doc:"Address on the cloud's network"`
+	Public   netip.Addr     `json:"public" doc:"Address that reaches it from outside of its cloud, where there is one"`
 }
 
 // ManagerSpec is the body of PUT /v1/application, from director to manager: the whole truth, at once.
@@ -43,6 +44,8 @@ type ManagerSpec struct {
 	Nodes       []NodeInfo      `json:"nodes" doc:"Every node but gone ones and the manager"`
 	Relays      []Relay         `json:"relays,omitempty" doc:"Relays beside the manager itself, in order of preference"`
 	Trust       string          `json:"trust,omitempty" doc:"Name of the CA certificates to trust and of the one that signs; a node with another one renews its certificate"`
+	Cloud       string          `json:"cloud" doc:"Of the manager's machine"`
+	Public      netip.Addr      `json:"public" doc:"Address of the manager's machine that reaches it from outside of its cloud, where there is one"`
 }
 
 // Trust is the body of PUT /v1/trust, from manager to agent.

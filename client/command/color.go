@@ -20,7 +20,7 @@ var colors = map[string]ui.Color{
 
 	stateEnabled: ui.Good, stateToBeEnabled: ui.Warning, stateRefused: ui.Bad,
 
-	string(api.PathDirect): ui.Good, string(api.PathRelayed): ui.Warning, string(api.PathNone): ui.Bad,
+	string(api.PathDirect): ui.Good, string(api.PathRelayed): ui.Warning, string(api.PathSpliced): ui.Warning, string(api.PathNone): ui.Bad,
 }
 
 // colorOf is the colour of the word for a state of anything; api.OperationFailed and api.NodeFailed are one word.

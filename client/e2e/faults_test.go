@@ -19,6 +19,13 @@ func shop(t *testing.T, runtime string, count int) *world {
 	t.Helper()
 	w := newWorld(t, t.TempDir(), runtime)
 	t.Cleanup(w.close)
+	w.shop(count)
+	return w
+}
+
+// shop starts the director and an application with as many machines.
+func (w *world) shop(count int) {
+	w.t.Helper()
 	w.start()
 	w.login()
 	w.cps("application", "create", "shop")
@@ -28,7 +35,6 @@ func shop(t *testing.T, runtime string, count int) *world {
 		w.cps("service", "add-nodes", "shop", "helloworld", "--node", fmt.Sprint(count-1))
 	}
 	w.eventually(30*time.Second, "everything is there", func() error { return w.exactly(count) })
-	return w
 }
 
 // Whatever is killed at whatever moment of a scale-out, it ends with exactly the machines that were asked for.

@@ -118,10 +118,14 @@ func classify(lines interface{ Read([]byte) (int, error) }) map[string]int {
 		wireguard := func(port string) bool { return port == "51820" || port == "51821" }
 		switch {
 		case line == "" || strings.Contains(line, "lo "): // the loopback of the namespace is no wire
+		case strings.Contains(line, "ICMP") && strings.Contains(line, "udp port 51820 unreachable"):
+			// A machine is probed from the moment that its key is known, a little before it listens.
 		case m == nil:
 			kinds[line]++
 		case m[5] == "UDP" && wireguard(m[2]) && wireguard(m[4]):
 			kinds["sealed"]++
+		case m[5] == "UDP" && (m[1] == gateway.String() && m[2] == "5555" && m[4] == "51820" || m[3] == gateway.String() && m[4] == "5555" && m[2] == "51820"):
+			kinds["sealed"]++ // registration at the director's relay, and what it forwards
 		case m[5] == "tcp" && (m[1] == gateway.String() && m[2] == "5555" || m[3] == gateway.String() && m[4] == "5555"):
 			kinds["director"]++
 		case m[5] == "tcp" && (m[1] == gateway.String() && m[4] == "8080" || m[3] == gateway.String() && m[2] == "8080"):

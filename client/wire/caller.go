@@ -19,6 +19,7 @@ const (
 	KindManager   Kind = "manager"
 	KindAgent     Kind = "agent"
 	KindDirector  Kind = "director"
+	KindRelay     Kind = "relay" // of the installation, on a machine of its own
 )
 
 // Caller is who makes a request, as the component's Authenticate has found. The zero Caller is anonymous.

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -20,12 +19,13 @@ const upgradeTime = 15 * time.Second // for the parent's answer
 
 // Connection is what a child needs to connect to its parent.
 type Connection struct {
-	Client     *tls.Config  // with the child's certificate and the roots of the parent's
-	Address    string       // host:port to dial
-	ServerName string       // that the parent's certificate must carry
-	Path       string       // "": /v1/connect
-	Hello      api.Hello    // what the child says of itself
-	Handler    http.Handler // serves the parent's calls
+	Client     *tls.Config                                 // with the child's certificate and the roots of the parent's
+	Address    string                                      // host:port to dial
+	Dial       func(ctx context.Context) (net.Conn, error) // makes the connection below TLS otherwise; nil: TCP to Address
+	ServerName string                                      // that the parent's certificate must carry
+	Path       string                                      // "": /v1/connect
+	Hello      api.Hello                                   // what the child says of itself
+	Handler    http.Handler                                // serves the parent's calls
 	Log        *slog.Logger
 	OnUp       func() // called once when the parent has taken the connection over; may be nil
 }
@@ -76,17 +76,18 @@ func endOr(ctx context.Context, err error) error {
 func (c Connection) dial(ctx context.Context) (net.Conn, error) {
 	bounded, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	raw, err := (&net.Dialer{}).DialContext(bounded, "tcp", c.Address)
+	dial := c.Dial
+	if dial == nil {
+		dial = func(ctx context.Context) (net.Conn, error) { return (&net.Dialer{}).DialContext(ctx, "tcp", c.Address) }
+	}
+	raw, err := dial(bounded)
 	if err != nil {
 		return nil, err
 	}
-	config := c.Client.Clone()
-	config.ServerName, config.NextProtos = c.ServerName, []string{"http/1.1"} // HTTP/2 cannot be upgraded
-	conn := tls.Client(raw, config)
 	release := context.AfterFunc(ctx, func() { raw.Close() })
 	defer release()
-	if err := conn.HandshakeContext(bounded); err != nil {
-		raw.Close()
+	conn, err := secure(bounded, raw, c.Client, c.ServerName)
+	if err != nil {
 		return nil, err
 	}
 	upgraded, err := c.upgrade(ctx, conn)
@@ -97,7 +98,7 @@ func (c Connection) dial(ctx context.Context) (net.Conn, error) {
 	return upgraded, nil
 }
 
-// upgrade asks the parent to take the connection over. What the parent has sent behind its answer is kept.
+// upgrade asks the parent to take the connection over.
 func (c Connection) upgrade(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	hello, err := json.Marshal(c.Hello)
 	if err != nil {
@@ -111,22 +112,6 @@ func (c Connection) upgrade(ctx context.Context, conn net.Conn) (net.Conn, error
 	if err != nil {
 		return nil, err
 	}
-	r.Header.Set("Connection", "Upgrade")
-	r.Header.Set("Upgrade", upgradeName)
 	r.Header.Set(api.HeaderHello, string(hello))
-	conn.SetDeadline(time.Now().Add(upgradeTime))
-	if err := r.Write(conn); err != nil {
-		return nil, err
-	}
-	reader := bufio.NewReader(conn)
-	answer, err := http.ReadResponse(reader, r)
-	if err != nil {
-		return nil, err
-	}
-	if answer.StatusCode != http.StatusSwitchingProtocols || answer.Header.Get("Upgrade") != upgradeName {
-		defer answer.Body.Close()
-		return nil, refusal(answer)
-	}
-	conn.SetDeadline(time.Time{})
-	return putBackBuffer(conn, reader), nil
+	return upgrade(conn, r, upgradeName)
 }

@@ -104,8 +104,8 @@ func (h *Hub) Accept(w http.ResponseWriter, r *http.Request, child string) error
 // readHello checks that a request asks for the tunnel and reads what the child says of itself.
 func readHello(r *http.Request) (api.Hello, error) {
 	var hello api.Hello
-	if r.ProtoMajor != 1 || !strings.EqualFold(r.Header.Get("Upgrade"), upgradeName) {
-		return hello, api.Errorf(api.CodeInvalid, "a connection needs HTTP/1.1 and the header Upgrade: %s", upgradeName)
+	if err := CheckUpgrade(r, upgradeName); err != nil {
+		return hello, err
 	}
 	text := r.Header.Get(api.HeaderHello)
 	if len(text) > helloMax {
@@ -144,12 +144,9 @@ func (h *Hub) admit(child string, hello api.Hello) error {
 
 // start answers the upgrade and runs the session in a goroutine that Close waits for.
 func (h *Hub) start(conn net.Conn, s *Session, rest net.Conn) error {
-	conn.SetDeadline(time.Now().Add(muxWrite))
-	_, err := fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", upgradeName)
-	if err != nil {
+	if err := switchTo(conn, upgradeName); err != nil {
 		return err
 	}
-	conn.SetDeadline(time.Time{})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {

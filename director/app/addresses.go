@@ -12,7 +12,7 @@ import (
 // only then may another node get such an address.
 func (w *worker) addresses(ctx context.Context, s *snapshot, seen observed, _ *deadline) error {
 	for _, gone := range s.unreleased {
-		if gone.State != api.NodeGone || !w.link.forgotten(gone.ID) || seen.named(gone.ID) {
+		if gone.State != api.NodeGone || !w.link.forgotten(gone.ID) || seen.named(gone.ID, s.nodes) {
 			continue
 		}
 		err := w.d.store.Update(ctx, "node.released", func(tx *store.Tx) error { return tx.ReleaseNode(gone.ID) })
@@ -38,10 +38,16 @@ func (l *link) forgotten(id api.NodeID) bool {
 	return true
 }
 
-// named tells whether any node still has the node among its peers.
-func (o observed) named(id api.NodeID) bool {
+// named tells whether any node may still have the node among its peers: it says so, or it has joined and the connected
+// manager has not heard it yet.
+func (o observed) named(id api.NodeID, nodes []store.Node) bool {
 	if o.health == nil {
 		return true // nobody has said anything yet
+	}
+	for _, n := range nodes {
+		if n.ID != id && n.OverlayKey != "" && acts(n) && o.status(n.ID) == nil {
+			return true
+		}
 	}
 	names := func(s *api.NodeStatus) bool {
 		if s == nil {

@@ -313,6 +313,7 @@ func (d *Director) Network(ctx context.Context, a Actor, ref string) (api.Applic
 		if status := seen.status(n.ID); status != nil {
 			end.Peers = append(end.Peers, status.Overlay...)
 		}
+		end.Peers = d.showSplice(n.ID, seen.node, end.Peers)
 		out.Nodes = append(out.Nodes, end)
 	}
 	return out, nil

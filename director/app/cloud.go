@@ -2,7 +2,10 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -74,5 +77,38 @@ func (d *Director) CheckCloud(ctx context.Context, name string) ([]api.Check, er
 		checks = p.provider.Check(ctx)
 		return nil
 	})
+	if err == nil && p.overlayActive() {
+		var apart api.Check
+		apart, err = d.checkApart(ctx, p)
+		checks = append(checks, apart)
+	}
 	return checks, err
+}
+
+// checkApart tells whether the machines of a cloud, and the director as they dial it, have addresses outside of the overlay.
+// Machines reach each other's sealed datagrams inside of it too, but nothing else there: the director, the cloud's own
+// services.
+func (d *Director) checkApart(ctx context.Context, p *place) (api.Check, error) {
+	overlay := d.config.Plan.Prefix()
+	check := api.Check{Name: "overlay", OK: true, Detail: "the cloud's addresses are apart from " + overlay.String()}
+	refuse := func(what string, at netip.Addr) {
+		check.OK = false
+		check.Detail = fmt.Sprintf("%s has the address %s, which lies in the overlay network %s; give the cloud another network, or choose another VPN_BASE_NETWORK", what, at, overlay)
+	}
+	if host, _, err := net.SplitHostPort(p.directorAddress()); err == nil {
+		if at, err := netip.ParseAddr(host); err == nil && overlay.Contains(at.Unmap()) {
+			refuse("the director", at)
+		}
+	}
+	var nodes []store.Node
+	err := d.store.View(ctx, func(r *store.Read) (err error) {
+		nodes, err = r.NodesOnCloud(p.name)
+		return err
+	})
+	for _, n := range nodes {
+		if overlay.Contains(n.Address) {
+			refuse("the machine of node "+string(n.ID), n.Address)
+		}
+	}
+	return check, problem(err)
 }

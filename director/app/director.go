@@ -32,7 +32,8 @@ type Config struct {
 	CodeFrom string        // folder with the programs that machines download
 	Arch     string        // their architecture as uname -m says
 	Plan     vpn.Plan      // of every application's network
-	Relays   []api.Relay   // relays beside the managers, for every application
+	Relays   []api.Relay   // of VPN_BOOTSTRAP_NODES, for every application
+	Relay    RelayConfig   // the director's own
 	Clouds   []Cloud       // the first is the default
 	MaxVMs   int           // machines of the installation on all clouds; 0: no limit
 	Timing   Timing
@@ -104,6 +105,8 @@ type Director struct {
 	places    map[string]*place
 	hub       *wire.Hub
 	feed      *feed
+	splices   splices
+	relays    relays
 	logins    *auth.Limiter
 	passwords *auth.Passwords
 
@@ -147,6 +150,9 @@ func Open(ctx context.Context, c Config) (_ *Director, err error) {
 	for _, c := range c.Clouds {
 		d.places[c.Name] = newPlace(c)
 	}
+	if err := d.openRelays(RelayDir(c.Dir)); err != nil {
+		return nil, err
+	}
 	d.hub = wire.NewHub(wire.HubOptions{
 		Log: d.log, Connected: d.managerConnected, Disconnected: d.managerDisconnected, Clone: d.managerCloned,
 	})
@@ -176,6 +182,8 @@ func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) er
 		d.hub.Close()
 		d.group.Wait()
 	}()
+	d.locate(ctx)
+	d.group.Go(func() { d.relaying(ctx) })
 	d.mu.Lock()
 	d.running = ctx // from here on a change wakes its worker; what changed before is found now
 	d.mu.Unlock()
@@ -271,6 +279,9 @@ func (d *Director) published(events []store.Event) {
 	for _, e := range events {
 		if e.Application != 0 {
 			d.feed.changed(applicationKey(e.Application))
+		}
+		if e.Node != "" {
+			d.feed.changed(nodesKey)
 		}
 		if e.Operation != "" {
 			d.feed.changed(string(e.Operation))

@@ -219,12 +219,16 @@ func (d *Director) parentOf(ctx context.Context, v store.Application, n store.No
 	network := d.network(v)
 	parent := api.Parent{
 		ServerName:  certs.NodeDNSName(d.store.Installation().Name, v.ID.String(), string(m.ID)),
-		Incarnation: v.Incarnation, Relays: d.config.Relays,
+		Incarnation: v.Incarnation, Relays: api.RelaysFor(n.Cloud, d.relays.all()),
 	}
 	host := m.Address
 	if network.Active {
+		outside := m.Address
+		if n.Cloud != m.Cloud && m.Public.IsValid() {
+			outside = m.Public
+		}
 		host = m.Overlay
-		parent.Peer = &api.Peer{Node: m.ID, Key: m.OverlayKey, Address: m.Overlay, Endpoint: netip.AddrPortFrom(m.Address, overlayPort)}
+		parent.Peer = &api.Peer{Node: m.ID, Key: m.OverlayKey, Address: m.Overlay, Endpoint: netip.AddrPortFrom(outside, overlayPort)}
 	}
 	parent.Address = net.JoinHostPort(host.String(), strconv.Itoa(agentPort))
 	return parent, nil

@@ -20,7 +20,10 @@ func (w *worker) push(_ context.Context, s *snapshot, seen observed, _ *deadline
 	for _, service := range s.services {
 		types[service.ID] = service.Type
 	}
-	spec := api.ManagerSpec{Application: w.d.applicationSpec(s), Relays: w.d.config.Relays, Trust: w.d.trust.Load().name}
+	spec := api.ManagerSpec{Application: w.d.applicationSpec(s), Relays: w.d.relays.all(), Trust: w.d.trust.Load().name}
+	if m, ok := s.manager(); ok {
+		spec.Cloud, spec.Public = m.Cloud, m.Public
+	}
 	for _, n := range s.nodes {
 		if n.IsManager() || !acts(n) {
 			continue
@@ -62,6 +65,7 @@ func (d *Director) network(a store.Application) api.Network {
 func nodeInfo(n store.Node, t api.ServiceType) api.NodeInfo {
 	info := api.NodeInfo{
 		ID: n.ID, Service: n.Service, Type: t, Role: n.Role, State: n.State, Cloud: n.Cloud, Overlay: n.Overlay, Key: n.OverlayKey,
+		Public: n.Public,
 	}
 	if n.Address.IsValid() {
 		info.Address = n.Address.String()

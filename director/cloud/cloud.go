@@ -89,6 +89,9 @@ type Host interface {
 	// Listener is where machines reach the director, inside the cloud's network; nil when the director's own
 	// listeners will do. It is made by Start and closed by Close.
 	Listener() net.Listener
+	// RelaySocket opens the UDP socket, inside the cloud's network, at which machines reach a relay of the director: at the
+	// address of Listener, as IPv4. It belongs to the caller and is of use after Close too. Only where OverlayActive is true.
+	RelaySocket() (*net.UDPConn, error)
 	// DirectorAddress is the host:port that machines dial, "" when they dial what DIRECTOR_URL says.
 	DirectorAddress() string
 	// OverlayActive tells whether machines have a network of their own, in which the overlay can be brought up.

@@ -7,7 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"conpaas/client/daemon"
+	"conpaas/director/app"
 	"conpaas/director/cloud"
+	"conpaas/director/relay"
 	"conpaas/director/store"
 )
 
@@ -17,7 +19,7 @@ func newCloudCommand(g *global) *cobra.Command {
 		Use:   "clean [CLOUD]",
 		Short: "Remove every trace of a cloud on this host, its machines included",
 		Long: `Remove every trace of a local cloud on this host: machines, mounts, network namespaces, cgroups, processes
-and files, whatever was killed before. The director must not be running. Its database stays: applications
+(the director's relay too) and files, whatever was killed before. The director must not be running. Its database stays: applications
 that are to run get new machines at the next start.`,
 		Example: "  cpsdirector cloud clean\n  cpsdirector cloud clean default --data /var/lib/cpsdirector",
 		Args:    cobra.MaximumNArgs(1),
@@ -32,6 +34,14 @@ that are to run get new machines at the next start.`,
 				return err
 			}
 			defer release()
+			// The director's relay has sockets in the networks of clouds, and is started again with them.
+			ended, err := relay.Stop(c.Context(), app.RelayDir(s.config.Dir))
+			if err != nil {
+				return err
+			}
+			if ended {
+				fmt.Fprintln(c.OutOrStdout(), "ended the director's relay")
+			}
 			found := false
 			for _, configured := range s.clouds {
 				if len(args) == 1 && configured.Name != args[0] {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"conpaas/certs/mtls"
-	"conpaas/client/daemon"
 	"conpaas/client/wire"
 	"conpaas/director/app"
 	"conpaas/director/httpapi"
@@ -48,16 +46,8 @@ admin is in the file admin-password there.`,
 }
 
 func serve(ctx context.Context, out io.Writer, g *global, o *serveOptions) (err error) {
-	level := slog.LevelInfo
-	if g.debug {
-		level = slog.LevelDebug
-	}
-	log := daemon.Logger(os.Stderr, level, o.json)
+	log := g.logger(o.json)
 	s, err := g.load(ctx, log)
-	if err != nil {
-		return err
-	}
-	relays, err := s.relays()
 	if err != nil {
 		return err
 	}
@@ -67,12 +57,16 @@ func serve(ctx context.Context, out io.Writer, g *global, o *serveOptions) (err 
 		return fmt.Errorf("%w; choose another address with --listen", err)
 	}
 	defer listener.Close()
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	if o.code == "" {
-		exe, err := os.Executable()
-		if err != nil {
-			return err
-		}
 		o.code = filepath.Dir(exe)
+	}
+	var own app.RelayConfig
+	if port := s.config.VPN.RelayPort; port >= 0 {
+		own = app.RelayConfig{Program: exe, Listen: relayListen(listener.Addr(), port)}
 	}
 	arch, err := machineArch()
 	if err != nil {
@@ -81,7 +75,7 @@ func serve(ctx context.Context, out io.Writer, g *global, o *serveOptions) (err 
 	d, err := app.Open(ctx, app.Config{
 		Dir: s.config.Dir, Store: store.Options{Deployment: s.config.Deployment, File: s.config.Database},
 		URL: s.url().String(), CodeFrom: o.code, Arch: arch, Plan: s.config.VPN.Plan,
-		MaxVMs: s.config.MaxVMs, Relays: relays, Clouds: s.clouds, Timing: s.timing(), Log: log,
+		MaxVMs: s.config.MaxVMs, Relays: s.relays(), Relay: own, Clouds: s.clouds, Timing: s.timing(), Log: log,
 		Certificates: app.Certificates{
 			Node: s.config.Lives.Node, Grace: s.config.Lives.Grace, Director: s.config.Lives.Director, Authority: s.config.Lives.CA,
 		},

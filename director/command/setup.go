@@ -73,14 +73,11 @@ func (s *setup) timing() app.Timing {
 
 func (s *setup) url() *url.URL { return s.config.URL }
 
-// relays are the bootstrap nodes of the overlay. Nodes register with a relay by its key, so that each must have one.
-func (s *setup) relays() ([]api.Relay, error) {
+// relays are the bootstrap nodes of the overlay.
+func (s *setup) relays() []api.Relay {
 	var relays []api.Relay
 	for _, n := range s.config.VPN.Bootstrap {
-		if n.Key == "" {
-			return nil, fmt.Errorf("VPN_BOOTSTRAP_NODES: udp://%s has no key; write the relay's public key behind the address", n.Endpoint)
-		}
 		relays = append(relays, api.Relay{Name: n.Endpoint.String(), Key: n.Key, Endpoint: n.Endpoint})
 	}
-	return relays, nil
+	return relays
 }

@@ -45,13 +45,14 @@ type Config struct {
 // VPN is how the overlay networks are laid out.
 type VPN struct {
 	Plan      vpn.Plan
-	Bootstrap []BootstrapNode // VPN_BOOTSTRAP_NODES; empty: the default list
+	Bootstrap []BootstrapNode // VPN_BOOTSTRAP_NODES
+	RelayPort int             // RELAY_PORT: UDP port of the director's relay; 0: the number of its TCP port; -1: no relay
 }
 
-// BootstrapNode is a relay outside of the installation.
+// BootstrapNode is a relay on a machine of its own.
 type BootstrapNode struct {
 	Endpoint netip.AddrPort
-	Key      api.OverlayKey // of the relay; "" where none is given
+	Key      api.OverlayKey // of the relay
 }
 
 // Cloud is one configured cloud.

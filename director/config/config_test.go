@@ -153,9 +153,9 @@ func TestExamples(t *testing.T) {
 			t.Errorf("clouds %q, want %q", got, want)
 		}
 		want := []BootstrapNode{
-			{Endpoint: netip.MustParseAddrPort("192.0.2.1:5557")},
+			{Endpoint: netip.MustParseAddrPort("192.0.2.1:5557"), Key: "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="},
 			{Endpoint: netip.MustParseAddrPort("198.51.100.7:4000"), Key: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="},
-			{Endpoint: netip.MustParseAddrPort("[2001:db8::1]:5557")},
+			{Endpoint: netip.MustParseAddrPort("203.0.113.9:5557"), Key: "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="},
 		}
 		if !slices.Equal(c.VPN.Bootstrap, want) {
 			t.Errorf("bootstrap nodes %v", c.VPN.Bootstrap)
@@ -219,11 +219,15 @@ func TestMistakes(t *testing.T) {
 		"bits":                   {"[conpaas]\nVPN_SERVICE_BITS = five\n", "f:2: VPN_SERVICE_BITS = five: want a number"},
 		"too many bits":          {"[conpaas]\nVPN_SERVICE_BITS = 20\n", "20 service bits leave no room for agents"},
 		"host bits":              {"[conpaas]\nVPN_BASE_NETWORK = 172.17.0.0\n", "bits are set behind the prefix length, did you mean 172.16.0.0/12?"},
-		"bootstrap protocol":     {"[conpaas]\nVPN_BOOTSTRAP_NODES = tcp://192.0.2.1:1\n", `f:2: VPN_BOOTSTRAP_NODES: "tcp://192.0.2.1:1": want one udp://ADDRESS:PORT per line`},
-		"bootstrap list":         {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://192.0.2.1:1, udp://192.0.2.2:1\n", "want one udp://ADDRESS:PORT per line"},
+		"bootstrap protocol":     {"[conpaas]\nVPN_BOOTSTRAP_NODES = tcp://192.0.2.1:1\n", `f:2: VPN_BOOTSTRAP_NODES: "tcp://192.0.2.1:1": want one udp://ADDRESS:PORT KEY per line`},
+		"bootstrap list":         {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://192.0.2.1:1, udp://192.0.2.2:1\n", "want one udp://ADDRESS:PORT KEY per line"},
 		"bootstrap key":          {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://192.0.2.1:1 AAEC\n", "the key is no WireGuard public key"},
-		"bootstrap twice":        {"[conpaas]\nVPN_BOOTSTRAP_NODES =\n udp://192.0.2.1:1\n udp://192.0.2.1:1\n", "f:2: VPN_BOOTSTRAP_NODES: 192.0.2.1:1 is named twice"},
-		"bootstrap in overlay":   {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://172.20.0.1:1\n", "172.20.0.1 lies in the overlay network"},
+		"bootstrap without key":  {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://192.0.2.1:1\n", "cpsdirector relay line"},
+		"bootstrap key twice":    {"[conpaas]\nVPN_BOOTSTRAP_NODES =\n udp://192.0.2.1:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n udp://192.0.2.2:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n", "has the key of 192.0.2.1:1"},
+		"bootstrap IPv6":         {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://[2001:db8::1]:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n", "the address is IPv4"},
+		"relay port":             {"[director]\nRELAY_PORT = 70000\n", "f:2: RELAY_PORT = 70000: want a UDP port"},
+		"bootstrap twice":        {"[conpaas]\nVPN_BOOTSTRAP_NODES =\n udp://192.0.2.1:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n udp://192.0.2.1:1 AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n", "f:2: VPN_BOOTSTRAP_NODES: 192.0.2.1:1 is named twice"},
+		"bootstrap in overlay":   {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://172.20.0.1:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n", "172.20.0.1 lies in the overlay network"},
 		"subnet in overlay":      {"[iaas]\nSUBNET = 172.16.0.0/24\n", "f:2: SUBNET = 172.16.0.0/24 overlaps the overlay network 172.16.0.0/12"},
 		"unknown kind":           {"[iaas]\nDRIVER = dummy\nUSER = x\n", `f:2: DRIVER: this version has no kind of cloud "dummy"; it has ec2, local, opennebula, openstack`},
 		"missing option":         {"[iaas]\nDRIVER = ec2\nUSER = a\nPASSWORD = b\n", "f:1: [iaas] has no IMAGE_ID: help on IMAGE_ID"},

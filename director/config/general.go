@@ -52,6 +52,16 @@ func (r *reader) director(c *Config) {
 		r.database(c, e)
 	}
 	r.lives(c)
+	if e := r.take(sectionDirector, "RELAY_PORT"); e != nil {
+		switch port, err := strconv.ParseUint(e.value, 10, 16); {
+		case slices.Contains(off[:3], strings.ToLower(e.value)):
+			c.VPN.RelayPort = -1
+		case err != nil || port == 0:
+			r.fail(e.line, "%s = %s: want a UDP port, or no for a director without a relay", e.name, e.value)
+		default:
+			c.VPN.RelayPort = int(port)
+		}
+	}
 	c.URL = &url.URL{Scheme: "https", Host: net.JoinHostPort(r.options.Host, "5555")}
 	if e := r.take(sectionDirector, "DIRECTOR_URL"); e != nil {
 		r.url(c, e)
@@ -82,6 +92,16 @@ func (r *reader) url(c *Config, e *entry) {
 	if !isPort(u.Port()) {
 		r.fail(e.line, "%s = %s: name the port, for example https://%s", e.name, e.value, net.JoinHostPort(u.Hostname(), "5555"))
 		return
+	}
+	if e := r.take(sectionDirector, "RELAY_PORT"); e != nil {
+		switch port, err := strconv.ParseUint(e.value, 10, 16); {
+		case slices.Contains(off[:3], strings.ToLower(e.value)):
+			c.VPN.RelayPort = -1
+		case err != nil || port == 0:
+			r.fail(e.line, "%s = %s: want a UDP port, or no for a director without a relay", e.name, e.value)
+		default:
+			c.VPN.RelayPort = int(port)
+		}
 	}
 	c.URL = &url.URL{Scheme: "https", Host: net.JoinHostPort(strings.ToLower(u.Hostname()), u.Port())}
 }
@@ -129,26 +149,31 @@ func (r *reader) network(c *Config) {
 	}
 }
 
-// bootstrapNode reads one line: udp://address:port, then the relay's key where it is known.
+// bootstrapNode reads one line: udp://address:port, then the relay's key.
 func (r *reader) bootstrapNode(c *Config, e *entry, text string) {
 	fields := strings.Fields(text)
 	address, udp := strings.CutPrefix(fields[0], "udp://")
 	endpoint, err := netip.ParseAddrPort(address)
-	if !udp || err != nil || endpoint.Port() == 0 || len(fields) > 2 {
-		r.fail(e.line, "%s: %q: want one udp://ADDRESS:PORT per line, and the relay's key behind it where it is known", e.name, text)
+	if !udp || err != nil || !endpoint.Addr().Is4() || endpoint.Port() == 0 || len(fields) > 2 {
+		r.fail(e.line, "%s: %q: want one udp://ADDRESS:PORT KEY per line, as cpsdirector relay line prints it; the address is IPv4", e.name, text)
 		return
 	}
-	node := BootstrapNode{Endpoint: endpoint}
-	if len(fields) == 2 {
-		key, err := base64.StdEncoding.Strict().DecodeString(fields[1])
-		if err != nil || len(key) != 32 {
-			r.fail(e.line, "%s: %q: the key is no WireGuard public key (44 characters)", e.name, text)
-			return
-		}
-		node.Key = api.OverlayKey(fields[1])
+	if len(fields) < 2 {
+		r.fail(e.line, "%s: udp://%s has no key, by which machines register with the relay; cpsdirector relay line prints the line with it", e.name, endpoint)
+		return
 	}
-	if slices.ContainsFunc(c.VPN.Bootstrap, func(b BootstrapNode) bool { return b.Endpoint == endpoint }) {
-		r.fail(e.line, "%s: %s is named twice", e.name, endpoint)
+	if key, err := base64.StdEncoding.Strict().DecodeString(fields[1]); err != nil || len(key) != 32 {
+		r.fail(e.line, "%s: %q: the key is no WireGuard public key (44 characters)", e.name, text)
+		return
+	}
+	node := BootstrapNode{Endpoint: endpoint, Key: api.OverlayKey(fields[1])}
+	for _, b := range c.VPN.Bootstrap {
+		switch {
+		case b.Endpoint == endpoint:
+			r.fail(e.line, "%s: %s is named twice", e.name, endpoint)
+		case b.Key == node.Key:
+			r.fail(e.line, "%s: %s has the key of %s; every relay has a folder and a key of its own", e.name, endpoint, b.Endpoint)
+		}
 	}
 	r.outside(c, e, endpoint.Addr().String())
 	c.VPN.Bootstrap = append(c.VPN.Bootstrap, node)

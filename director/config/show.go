@@ -30,7 +30,7 @@ func (c *Config) Show() string {
 	if len(c.VPN.Bootstrap) > 0 {
 		b.WriteString("VPN_BOOTSTRAP_NODES =\n")
 		for _, n := range c.VPN.Bootstrap {
-			fmt.Fprintf(&b, "    %s\n", strings.TrimSpace("udp://"+n.Endpoint.String()+" "+string(n.Key)))
+			fmt.Fprintf(&b, "    %s\n", "udp://"+n.Endpoint.String()+" "+string(n.Key))
 		}
 	}
 	var others []string
@@ -59,6 +59,12 @@ func (c *Config) Show() string {
 	line("DIRECTOR_URL", c.URL.String())
 	for _, l := range c.Lives.table() {
 		line(l.key, hours(*l.at))
+	}
+	switch port := c.VPN.RelayPort; {
+	case port < 0:
+		line("RELAY_PORT", "no")
+	case port > 0:
+		line("RELAY_PORT", strconv.Itoa(port))
 	}
 	return b.String()
 }

@@ -29,6 +29,7 @@ type Options struct {
 	Other     *Cloud // a second cloud, named other; default none
 	Timing    app.Timing
 	Lives     app.Certificates
+	Relays    []api.Relay             // of VPN_BOOTSTRAP_NODES
 	Failpoint func(name string) error // of the store
 	Now       func() time.Time        // clock of the store; default time.Now
 	Log       *slog.Logger            // default: nothing is logged
@@ -99,7 +100,7 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	d.cancel = cancel
 	d.Director, err = app.Open(ctx, app.Config{
 		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint, Now: o.Now}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
-		Clouds: clouds, Timing: o.Timing, Certificates: o.Lives, Log: o.Log,
+		Clouds: clouds, Timing: o.Timing, Certificates: o.Lives, Log: o.Log, Relays: o.Relays,
 	})
 	if err != nil {
 		cancel()

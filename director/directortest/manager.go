@@ -16,7 +16,7 @@ import (
 )
 
 // manager is the simplest manager: it wants what the spec says, lets the newest machines go, and calls every machine that has
-// joined ready.
+// joined ready. Connections that the director carries to it get back what they send.
 type manager struct {
 	cloud *Cloud
 	node  api.NodeID
@@ -68,6 +68,14 @@ func (m *manager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			case <-r.Context().Done():
 			}
 		}
+	case "GET " + api.SplicePath:
+		conn, err := wire.TakeOver(w, r, api.SpliceProtocol)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.Copy(conn, conn) // whatever ends it ends the connection
 	default:
 		m.cloud.other()(w, r)
 	}

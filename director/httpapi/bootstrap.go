@@ -27,6 +27,10 @@ func (s *server) bootstrapRoutes() {
 		managerNode(), func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
 			return s.director.Connect(w, r, wire.CallerFrom(r.Context()).Identity)
 		})
+	s.api.Raw(wire.Route{Method: http.MethodGet, Path: api.SplicePath, ID: "splice", Summary: "Upgrade to a connection that the director carries to the manager of the agent's application, where no other way leads there"},
+		agentNode(), func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
+			return s.director.Splice(w, r, wire.CallerFrom(r.Context()).Identity)
+		})
 	for _, file := range []string{"manifest", "manifest.sig", "{arch}/{program}"} {
 		s.api.Raw(wire.Route{Method: http.MethodGet, Path: "/download/code/{version}/" + file, ID: "download-" + map[string]string{"manifest": "manifest", "manifest.sig": "signature", "{arch}/{program}": "program"}[file], Summary: "Signed code of machines; ranges are served"},
 			public(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {

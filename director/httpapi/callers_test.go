@@ -114,6 +114,7 @@ func (w *world) addNodes(t *testing.T, tx *store.Tx, long time.Time) error {
 		{"otherca", ownAgent, certs.RoleAgent, now.Add(time.Hour), foreign, true, false},
 		{"usercert", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
 		{"elsewhere", ownAgent, certs.RoleAgent, now.Add(time.Hour), w.authority, true, false},
+		{"misplaced", ownAgent, certs.RoleAgent, now.Add(time.Hour), w.authority, true, false},
 	} {
 		key, err := certs.NewKey()
 		if err != nil {
@@ -122,6 +123,9 @@ func (w *world) addNodes(t *testing.T, tx *store.Tx, long time.Time) error {
 		id := certs.Identity{Deployment: deployment, Role: n.role, User: "2", Application: ownApplication, Node: n.node}
 		if n.node == "" {
 			id.Application = ""
+		}
+		if n.name == "misplaced" {
+			id.Application = "2"
 		}
 		if n.name == "elsewhere" {
 			id.Deployment = "other"

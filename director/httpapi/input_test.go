@@ -49,6 +49,9 @@ func everyRoute(t *testing.T, w *world, f func(r routeInfo, q request, who *call
 	who := map[string]string{"public": "anonymous", "user": "owner", "admin": "admin", "manager": "manager", "agent": "agent", "renewal": "agent"}
 	for _, r := range w.routes() {
 		i := slices.IndexFunc(rows, func(row expectation) bool { return row.route == r.ID })
+		if r.Rule == "relay" { // see TestRelayLearnsItsNodes
+			continue
+		}
 		name, known := who[r.Rule]
 		if i < 0 || !known {
 			t.Errorf("route %s with the rule %s: say in testdata/access.txt and here who may call it", r.ID, r.Rule)

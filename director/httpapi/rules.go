@@ -37,6 +37,9 @@ func managerNode() wire.Rule { return kinds("manager", wire.KindManager) }
 // agentNode is open to agents with a valid certificate.
 func agentNode() wire.Rule { return kinds("agent", wire.KindAgent) }
 
+// relayMachine is open to the relays of VPN_BOOTSTRAP_NODES.
+func relayMachine() wire.Rule { return kinds("relay", wire.KindRelay) }
+
 // renewal is open to nodes, also with a certificate that has expired lately.
 func renewal() wire.Rule {
 	return wire.Rule{Name: "renewal", Allow: func(_ context.Context, c wire.Caller, _ func(string) string) error {

@@ -38,13 +38,21 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.nodeRoutes()
 	s.operationRoutes()
 	s.bootstrapRoutes()
+	s.relayRoutes()
 	return s.api
 }
 
-// authenticate finds out who calls: a node by its certificate, a user by its token.
+// authenticate finds out who calls: a node by its certificate, a relay by its proof, a user by its token.
 func (s *server) authenticate(r *http.Request) (wire.Caller, error) {
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		return s.director.NodeCaller(r.Context(), r.TLS)
+	}
+	if relay, ok := strings.CutPrefix(r.Header.Get("Authorization"), api.RelayScheme); ok {
+		key, proof, _ := strings.Cut(relay, " ")
+		if err := s.director.KnowsRelay(api.OverlayKey(key), proof); err != nil {
+			return wire.Caller{}, err
+		}
+		return wire.Caller{Kind: wire.KindRelay}, nil
 	}
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {

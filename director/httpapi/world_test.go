@@ -37,19 +37,19 @@ type world struct {
 
 // newWorld prepares the data folder of a director, with an authority whose key the test knows, starts it, and has the
 // owner start an application with one service.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, relays ...api.Relay) *world {
 	t.Helper()
-	return newWorldIn(t, t.TempDir())
+	return newWorldIn(t, t.TempDir(), relays...)
 }
 
 // newWorldIn is newWorld in an empty data folder.
-func newWorldIn(t *testing.T, dir string) *world {
+func newWorldIn(t *testing.T, dir string, relays ...api.Relay) *world {
 	t.Helper()
 	w := &world{other: directortest.NewCloud(), callers: map[string]*caller{}, tokens: map[string]api.Secret{}}
 	long := time.Now().Add(-40 * 24 * time.Hour) // certificates that have expired lately must have been valid once
 	w.authority = newAuthority(t, long)
 	w.prepare(t, dir, long)
-	w.Director = directortest.Start(t, directortest.Options{Dir: dir, Other: w.other})
+	w.Director = directortest.Start(t, directortest.Options{Dir: dir, Other: w.other, Relays: relays})
 	owner := app.Actor{ID: 2, Name: "owner"}
 	w.populate(t, owner)
 	return w

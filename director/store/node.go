@@ -209,6 +209,17 @@ func (r *Read) UnreleasedNodes(application api.ApplicationID) ([]Node, error) {
 	return r.nodes("application_id = ? AND state IN ('deleting', 'gone') AND NOT released", int64(application))
 }
 
+// OverlayNodes gives the nodes that have joined an overlay and are not on their way out, of all applications, in the
+// order of their making; only ID, Application and OverlayKey are filled.
+func (r *Read) OverlayNodes() ([]Node, error) {
+	var rows []nodeRow
+	err := r.db.Select("seq", "application_id", "overlay_key").
+		Where("overlay_key <> '' AND state NOT IN ('failed', 'deleting', 'gone')").Order("seq").Find(&rows).Error
+	return convert(rows, func(row nodeRow) Node {
+		return Node{ID: nodeID(row.Seq), Application: api.ApplicationID(row.ApplicationID), OverlayKey: api.OverlayKey(row.OverlayKey)}
+	}), rowError(err, "overlay nodes")
+}
+
 // NodesOnCloud gives all nodes that are not gone on a cloud, for comparing with what the cloud lists.
 func (r *Read) NodesOnCloud(cloud string) ([]Node, error) {
 	return r.nodes("cloud = ? AND "+notGone, cloud)

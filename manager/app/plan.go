@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -39,12 +40,7 @@ func (c *core) plan(now time.Time) []planned {
 			groups[n.info.Service] = append(groups[n.info.Service], n.view(now, c.timing, c.grace))
 		}
 	}
-	var relays []api.Relay
-	if c.relay != nil {
-		relays = append(relays, *c.relay)
-	}
-	relays = append(relays, c.spec.Relays...)
-
+	relays := c.relays()
 	input := func(s api.ServiceSpec) service.Input {
 		nodes := service.Sorted(groups[s.ID])
 		delete(groups, s.ID)
@@ -61,6 +57,24 @@ func (c *core) plan(now time.Time) []planned {
 	}
 	slices.SortFunc(plans, func(a, b planned) int { return int(a.id - b.id) })
 	return plans
+}
+
+// relays gives all relays in order of preference: the manager's own first, which machines of other clouds reach at its
+// public address where its cloud says that it has one.
+func (c *core) relays() []api.Relay {
+	var relays []api.Relay
+	if c.relay != nil {
+		own := *c.relay
+		if c.spec.Public.IsValid() && c.spec.Public != own.Endpoint.Addr() {
+			own.Cloud = c.spec.Cloud
+			public := *c.relay
+			public.Endpoint = netip.AddrPortFrom(c.spec.Public, own.Endpoint.Port())
+			relays = append(relays, own, public)
+		} else {
+			relays = append(relays, own)
+		}
+	}
+	return append(relays, c.spec.Relays...)
 }
 
 func (c *core) planService(in service.Input) planned {

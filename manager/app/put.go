@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"time"
 
 	"conpaas/client/api"
@@ -74,11 +75,16 @@ func (w *Worker) learn(epoch api.Epoch, spec api.ManagerSpec) {
 func (w *Worker) configure(ctx context.Context, spec api.ManagerSpec) error {
 	var peers []api.Peer
 	for _, n := range spec.Nodes {
-		if n.Role != api.ManagerRole && isPeer(n) {
-			peers = append(peers, api.Peer{Node: n.ID, Key: n.Key, Address: n.Overlay, Endpoint: n.Endpoint})
+		if n.Role == api.ManagerRole || !isPeer(n) {
+			continue
 		}
+		endpoint := n.Endpoint
+		if n.Cloud != spec.Cloud && n.Public.IsValid() {
+			endpoint = netip.AddrPortFrom(n.Public, endpoint.Port())
+		}
+		peers = append(peers, api.Peer{Node: n.ID, Key: n.Key, Address: n.Overlay, Endpoint: endpoint})
 	}
-	return w.cfg.Overlay.Configure(ctx, peers, spec.Relays)
+	return w.cfg.Overlay.Configure(ctx, peers, api.RelaysFor(spec.Cloud, spec.Relays))
 }
 
 // check refuses specs that cannot be for this manager or contradict themselves.

@@ -56,6 +56,7 @@ type manager struct {
 	guard   *wire.Guard
 	network network
 	worker  *app.Worker
+	splices *httpapi.Splices // connections of agents that the director hands over
 }
 
 // directories of a machine.
@@ -76,7 +77,7 @@ func open(ctx context.Context, o Options) (_ *manager, err error) {
 			return nil, fmt.Errorf("make the manager's directories: %w", err)
 		}
 	}
-	m := &manager{}
+	m := &manager{splices: httpapi.NewSplices()}
 	if m.journal, err = journal.Open(filepath.Join(dirs.log, "manager.log")); err != nil {
 		return nil, err
 	}
@@ -189,7 +190,7 @@ func (m *manager) serveAgents(ctx context.Context) error {
 		Deployment: m.boot.Deployment, Role: certs.RoleManager, Application: m.answer.Application.String(), Node: string(m.boot.Node),
 	}
 	handler := httpapi.Agents(m.worker, m.store, self, m.boot, m.log)
-	return wire.Serve(ctx, m.log, []net.Listener{listener}, mtls.ServerConfig(m.certificate), handler, func() []byte { return []byte(m.boot.CA) })
+	return wire.Serve(ctx, m.log, []net.Listener{listener, m.splices}, mtls.ServerConfig(m.certificate), handler, func() []byte { return []byte(m.boot.CA) })
 }
 
 func (m *manager) listen(ctx context.Context, address string) (net.Listener, error) {

@@ -52,7 +52,7 @@ func (m *manager) directors() []target {
 
 // connect keeps a connection to the director, on which it calls this manager, until ctx ends.
 func (m *manager) connect(ctx context.Context) error {
-	handler := httpapi.Director(m.worker, m.guard, m.journal, m.log)
+	handler := httpapi.Director(m.worker, m.guard, m.journal, m.splices, m.log)
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = uplinkFirst, uplinkLast
 	ways := m.directors()

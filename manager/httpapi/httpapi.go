@@ -23,15 +23,16 @@ type server struct {
 	worker  *app.Worker
 	guard   *wire.Guard
 	journal *journal.Journal
+	splices *Splices
 }
 
 // Director gives the routes for the director. Every call must carry an epoch that the guard lets through.
-func Director(w *app.Worker, guard *wire.Guard, j *journal.Journal, log *slog.Logger) http.Handler {
-	return guard.Middleware(routes(w, guard, j, log).Handler())
+func Director(w *app.Worker, guard *wire.Guard, j *journal.Journal, splices *Splices, log *slog.Logger) http.Handler {
+	return guard.Middleware(routes(w, guard, j, splices, log).Handler())
 }
 
-func routes(w *app.Worker, guard *wire.Guard, j *journal.Journal, log *slog.Logger) *wire.API {
-	s := &server{worker: w, guard: guard, journal: j}
+func routes(w *app.Worker, guard *wire.Guard, j *journal.Journal, splices *Splices, log *slog.Logger) *wire.API {
+	s := &server{worker: w, guard: guard, journal: j, splices: splices}
 	a := wire.NewAPI(wire.Options{
 		Title: "ConPaaS manager", Version: daemon.Version, Log: log, Lenient: true,
 		// Whoever calls through the tunnel is the director that the manager has dialled and whose certificate it
@@ -44,6 +45,7 @@ func routes(w *app.Worker, guard *wire.Guard, j *journal.Journal, log *slog.Logg
 	a.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/nodes/{node}/exec", ID: "exec", Summary: "Run a command on a node"}, director(), s.exec)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "read-node-log", Summary: "The last lines of a node's log, and what is added", Query: append(logQuery(), wire.QueryText("name", "Which; default the agent's own"))}, director(), s.nodeLog)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/log", ID: "read-log", Summary: "The last lines of the manager's log, and what is added", Query: logQuery()}, director(), s.log)
+	a.Raw(wire.Route{Method: http.MethodGet, Path: api.SplicePath, ID: "splice", Summary: "Become the connection of an agent that reaches the manager no other way"}, director(), s.splice)
 	return a
 }
 

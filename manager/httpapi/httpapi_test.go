@@ -13,7 +13,7 @@ import (
 // Every route has its rule, and the rules let nobody else in.
 func TestEveryRouteHasItsRule(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	for _, r := range routes(nil, nil, nil, log).Routes() {
+	for _, r := range routes(nil, nil, nil, nil, log).Routes() {
 		if r.Rule != "director" {
 			t.Errorf("%s %s has the rule %q", r.Method, r.Path, r.Rule)
 		}
@@ -41,7 +41,7 @@ func TestEveryRouteHasItsRule(t *testing.T) {
 
 // The OpenAPI description can be made, so that every type has a schema.
 func TestDescription(t *testing.T) {
-	if _, err := routes(nil, nil, nil, slog.New(slog.DiscardHandler)).OpenAPI(); err != nil {
+	if _, err := routes(nil, nil, nil, nil, slog.New(slog.DiscardHandler)).OpenAPI(); err != nil {
 		t.Error(err)
 	}
 }

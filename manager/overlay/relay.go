@@ -6,14 +6,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"time"
 
 	"conpaas/client/api"
 	"conpaas/client/daemon"
@@ -25,8 +22,6 @@ import (
 
 // RelayPort is the UDP port of a manager's relay.
 const RelayPort = 51821
-
-const relayLook = 500 * time.Millisecond // between two looks at the file of the nodes
 
 // RelayConfig is what the relay's process is told by its command line.
 type RelayConfig struct {
@@ -96,41 +91,5 @@ func RunRelay(ctx context.Context, log *slog.Logger, c RelayConfig) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	served := make(chan error, 1)
-	go func() { served <- server.Run(ctx) }()
-	log.Info("relay begins", "listen", server.Addr(), "key", server.PublicKey())
-
-	look := time.NewTicker(relayLook)
-	defer look.Stop()
-	var have []byte
-	for {
-		data, err := os.ReadFile(c.Nodes)
-		switch {
-		case errors.Is(err, fs.ErrNotExist) || err == nil && bytes.Equal(data, have):
-		case err != nil:
-			log.Warn("the relay's file of nodes cannot be read", daemon.KeyError, err)
-		default:
-			have = data
-			if count, err := setNodes(server, data); err != nil {
-				log.Error("the relay's file of nodes is wrong", daemon.KeyError, err)
-			} else {
-				log.Info("relay serves", "nodes", count)
-			}
-		}
-		select {
-		case err := <-served:
-			return err
-		case <-look.C:
-		}
-	}
-}
-
-func setNodes(server *relay.Server, data []byte) (count int, err error) {
-	var nodes []relay.Node
-	if err := json.Unmarshal(data, &nodes); err != nil {
-		return 0, err
-	}
-	return len(nodes), server.SetNodes(nodes)
+	return server.RunFile(ctx, c.Nodes)
 }

@@ -10,7 +10,7 @@ import (
 func (in Input) NodeSpec(n Node, c Config) api.NodeSpec {
 	return api.NodeSpec{
 		Node: n.ID, Service: in.Spec.ID, Type: in.Spec.Type, Name: in.Spec.Name,
-		Overlay: api.OverlaySpec{Network: in.Network, Address: n.Overlay, Relays: in.Relays},
+		Overlay: api.OverlaySpec{Network: in.Network, Address: n.Overlay, Relays: api.RelaysFor(n.Cloud, in.Relays)},
 		Roles:   c.Roles, Expose: c.Expose, Blobs: c.Blobs,
 	}
 }

@@ -34,7 +34,7 @@ type Input struct {
 	Spec    api.ServiceSpec
 	Nodes   []Node // the service's machines that exist or are on their way, oldest first; no dead or deleted ones
 	Network api.Network
-	Relays  []api.Relay
+	Relays  []api.Relay // for the machines of all clouds, see api.RelaysFor
 }
 
 // Plan is the next step for one service.

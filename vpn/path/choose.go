@@ -31,7 +31,8 @@ func (s *Selector) paths(l *link) []netip.AddrPort {
 //   - Going back to the direct path costs nothing: the session goes on, and a probe has been answered there.
 //     Both ends follow what arrives, so what is still on its way through the relay may turn it back; then it
 //     is set once more by the next step.
-//   - Going to a relay needs a handshake, because the relay has not seen the session's beginning.
+//   - Going to a relay needs a handshake, because the relay has not seen the session's beginning. So a relay that
+//     works is left for one that is preferred to it only after a while, and seldom.
 //   - Where probes say nothing of any path (blocked, or the peer's agent is away) WireGuard's own silence
 //     decides, and the paths are tried in turn.
 func (s *Selector) choose(now time.Time, l *link) []Change {
@@ -67,6 +68,8 @@ func (s *Selector) choose(now time.Time, l *link) []Change {
 		return nil
 	case relayed && direct.IsValid() && best == direct:
 		return s.move(now, l, direct, "the direct path works")
+	case relayed && best.IsValid() && s.preferred(best, current) && now.Sub(l.moved) >= directEvery*s.pace:
+		return s.move(now, l, best, "a preferred relay works")
 	case best.IsValid() && l.verdictOf(current) == dead && now.Sub(l.heard) >= suspicion*s.pace:
 		return s.move(now, l, best, "no probe is answered on the path in use")
 	case !best.IsValid() && l.broken(now) && len(paths) > 1 && now.Sub(l.moved) >= l.wait:
@@ -78,6 +81,15 @@ func (s *Selector) choose(now time.Time, l *link) []Change {
 		return s.move(now, l, direct, "idle, so the direct path can be tried")
 	}
 	return nil
+}
+
+// preferred tells whether an endpoint is that of a relay that stands before another one's in the list.
+func (s *Selector) preferred(at, other netip.AddrPort) bool {
+	index := func(endpoint netip.AddrPort) int {
+		return slices.IndexFunc(s.relays, func(r *relayState) bool { return r.relay.Endpoint == endpoint })
+	}
+	i := index(at)
+	return i >= 0 && i < index(other)
 }
 
 // move makes the change of a peer's path.
@@ -137,7 +149,8 @@ func (s *Selector) pings(now time.Time) []Ping {
 	return list
 }
 
-// pingsOf gives the probes for one peer. The relays of a peer that is reached directly are not bothered.
+// pingsOf gives the probes for one peer. The relays of a peer that is reached directly are not bothered, nor those that
+// are not preferred to the one in use.
 func (s *Selector) pingsOf(now time.Time, l *link) []Ping {
 	var list []Ping
 	suspicious := l.suspicious(now, s.pace)
@@ -146,7 +159,7 @@ func (s *Selector) pingsOf(now time.Time, l *link) []Ping {
 	for _, at := range s.paths(l) {
 		inUse[at] = true
 		relayed := s.relayAt(at) != nil
-		if relayed && at != l.state.Endpoint && !suspicious && !(lost && l.verdictOf(l.state.Endpoint) != works) {
+		if relayed && at != l.state.Endpoint && !suspicious && !s.preferred(at, l.state.Endpoint) && !(lost && l.verdictOf(l.state.Endpoint) != works) {
 			continue
 		}
 		t := l.trials[at]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -51,7 +52,7 @@ func newRelayHost(t testing.TB, bridge *wgtest.Bridge, name string, at netip.Pre
 
 func (h *relayHost) start(t testing.TB) {
 	t.Helper()
-	server, err := relay.New(relay.Config{Log: logger(t, h.relay.Name), PrivateKey: h.private, Conn: h.space.ListenUDP(t, h.relay.Endpoint)})
+	server, err := relay.New(relay.Config{Log: logger(t, h.relay.Name), PrivateKey: h.private, Conns: []*net.UDPConn{h.space.ListenUDP(t, h.relay.Endpoint)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,8 +133,11 @@ func TestSelectorFindsWhatWorks(t *testing.T) {
 			if !m.s.blind && m.works[direct] && endpoint.IsValid() && m.state.Endpoint != direct {
 				t.Fatalf("after 300 s the path is %s, though the direct one works", m.state.Endpoint)
 			}
-			// What works is left only for the direct path, when that works.
+			// What works is left only for the direct path, when that works, and the last relay for a preferred one.
 			m.check = func(before netip.AddrPort, c Change) {
+				if c.Key == "peer" && before == second.Endpoint && c.Endpoint == first.Endpoint && m.works[first.Endpoint] {
+					return
+				}
 				if c.Key == "peer" && m.works[before] && (c.Reset || c.Endpoint != direct || !m.works[direct]) {
 					t.Fatalf("the path %s works and is left: %+v", before, c)
 				}
@@ -173,6 +176,9 @@ func TestSelectorIsQuick(t *testing.T) {
 		}, {
 			"relay lost, larger key", "z", func(m *model) { m.works[first.Endpoint], m.traffic = true, true; m.steps(100) },
 			func(m *model) { m.works[first.Endpoint], m.works[second.Endpoint] = false, true }, 10, second.Endpoint,
+		}, {
+			"preferred relay back", "a", func(m *model) { m.works[second.Endpoint], m.traffic = true, true; m.steps(100) },
+			func(m *model) { m.works[first.Endpoint] = true }, 90, first.Endpoint,
 		}, {
 			"direct path back", "a", func(m *model) { m.works[first.Endpoint], m.traffic = true, true; m.steps(100) },
 			func(m *model) { m.works[direct] = true }, 72, direct,

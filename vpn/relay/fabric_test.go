@@ -53,7 +53,7 @@ func newFabric(t testing.TB) *fabric {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.conn.Close() })
+	t.Cleanup(func() { closeAll(s.conns) })
 	s.proven.Init()
 	t.Cleanup(s.proven.Close)
 	return &fabric{t: t, server: s, nodes: map[netip.AddrPort]*member{}}

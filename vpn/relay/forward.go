@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -21,16 +22,19 @@ const (
 	maxDatagram = 9216
 )
 
-// serve reads and answers datagrams, one batch after the other, until the socket is closed.
-func (s *Server) serve() error {
-	socket := ipv4.NewPacketConn(s.conn)
+// serve reads and answers the datagrams of one socket, one batch after the other, until it is closed.
+func (s *Server) serve(socket int) error {
+	sockets := make([]*ipv4.PacketConn, len(s.conns))
+	out := make([]*batch, len(s.conns)) // what goes out by each
+	for i, conn := range s.conns {
+		sockets[i], out[i] = ipv4.NewPacketConn(conn), &batch{segment: true}
+	}
 	in := make([]ipv4.Message, batchSize)
 	for i := range in {
 		in[i].Buffers = [][]byte{make([]byte, maxDatagram)}
 	}
-	out := &batch{segment: true}
 	for {
-		n, err := socket.ReadBatch(in, 0)
+		n, err := sockets[socket].ReadBatch(in, 0)
 		if errors.Is(err, net.ErrClosed) {
 			return err
 		}
@@ -40,25 +44,47 @@ func (s *Server) serve() error {
 			continue
 		}
 		now := time.Now()
-		out.clear()
 		for _, m := range in[:n] {
 			from, ok := m.Addr.(*net.UDPAddr)
 			if !ok {
 				continue
 			}
-			at := from.AddrPort()
-			at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-			if to, b := s.handle(at, m.Buffers[0][:m.N], now); to != nil {
-				out.add(to, b)
+			if to, b := s.handle(place(socket, from.AddrPort()), m.Buffers[0][:m.N], now); to != nil {
+				out[socketOf(to)].add(to, b)
 			}
 		}
-		if err := out.send(socket); errors.Is(err, net.ErrClosed) {
-			return err
-		} else if err != nil {
-			// No route, or a firewall refuses it.
-			s.log.Debug("relay: write", "err", err)
+		for i, b := range out {
+			err := b.send(sockets[i])
+			b.clear()
+			if errors.Is(err, net.ErrClosed) {
+				return err
+			} else if err != nil {
+				// No route, or a firewall refuses it.
+				s.log.Debug("relay: write", "err", err)
+			}
 		}
 	}
+}
+
+// place gives the address of a node with the socket by which it is reached, since two networks may have the same
+// addresses: the zone, which IPv4 has no other use for, is the number of the socket, none for the first.
+func place(socket int, at netip.AddrPort) netip.AddrPort {
+	if socket == 0 {
+		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	}
+	return netip.AddrPortFrom(netip.AddrFrom16(at.Addr().As16()).WithZone(strconv.Itoa(socket)), at.Port())
+}
+
+// socketOf gives the number of the socket of a place.
+func socketOf(to *net.UDPAddr) int {
+	if to.Zone == "" {
+		return 0
+	}
+	i, err := strconv.Atoi(to.Zone)
+	if err != nil {
+		panic(err) // only place makes zones
+	}
+	return i
 }
 
 // handle decides what to send for a datagram: b to an address, or nothing.

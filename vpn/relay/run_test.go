@@ -39,7 +39,7 @@ func TestRunEndsWithoutATrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.Conn = conn
+	config.Conns = []*net.UDPConn{conn}
 	again, err := relay.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func TestNewRefuses(t *testing.T) {
 		"no key":      {Listen: netip.MustParseAddrPort("127.0.0.1:0")},
 		"short key":   {PrivateKey: "AAAA", Listen: netip.MustParseAddrPort("127.0.0.1:0")},
 		"IPv6":        {PrivateKey: private, Listen: netip.MustParseAddrPort("[::1]:0")},
-		"IPv6 socket": {PrivateKey: private, Conn: v6},
+		"IPv6 socket": {PrivateKey: private, Conns: []*net.UDPConn{v6}},
 	} {
 		if _, err := relay.New(config); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package relay forwards the sealed datagrams of overlay nodes that do not reach each other directly. It is
-// one UDP port and holds no key of theirs.
+// one UDP port, in each of the networks that it joins, and holds no key of theirs.
 //
 // Nodes register by having the relay as a WireGuard peer without AllowedIPs and with keepalives: the handshake
 // proves the key, the keepalive that follows it proves the address, and both go through NATs. All other
@@ -35,8 +35,8 @@ import (
 type Config struct {
 	Log        *slog.Logger
 	PrivateKey string         // the relay's own, base64
-	Listen     netip.AddrPort // IPv4; where Conn is nil
-	Conn       *net.UDPConn   // an IPv4 socket that is open already, which the server then owns
+	Listen     netip.AddrPort // IPv4; where Conns is empty
+	Conns      []*net.UDPConn // IPv4 sockets that are open already, which the server then owns; nodes of all reach each other
 	Rate       int            // bytes a second that one node may send, 0: 125 MB (1 Gbit/s)
 }
 
@@ -51,10 +51,10 @@ const (
 
 // Server is a relay. Make it with New, start it with Run.
 type Server struct {
-	log  *slog.Logger
-	id   *identity
-	conn *net.UDPConn
-	rate int
+	log   *slog.Logger
+	id    *identity
+	conns []*net.UDPConn
+	rate  int
 
 	unproven *rate.Limiter           // handshakes from addresses that may be forged
 	proven   ratelimiter.Ratelimiter // handshakes under load, by address
@@ -87,7 +87,7 @@ type Stats struct {
 	Limited    uint64 // datagrams dropped: too many
 }
 
-// New makes a relay and opens its socket.
+// New makes a relay and opens its socket where it is not given any.
 func New(c Config) (*Server, error) {
 	key, err := base64.StdEncoding.DecodeString(c.PrivateKey)
 	if err != nil {
@@ -100,37 +100,55 @@ func New(c Config) (*Server, error) {
 	if c.Rate == 0 {
 		c.Rate = defaultRate
 	}
-	conn := c.Conn
-	if conn == nil {
-		if conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(c.Listen)); err != nil {
+	if len(c.Conns) == 0 {
+		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(c.Listen))
+		if err != nil {
 			return nil, fmt.Errorf("relay: %w", err)
 		}
+		c.Conns = []*net.UDPConn{conn}
 	}
-	if !conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().Is4() {
-		return nil, errors.Join(fmt.Errorf("relay: %s is not an IPv4 socket", conn.LocalAddr()), conn.Close())
-	}
-	// The kernel gives less where its limit is lower, and says nothing.
-	if err := errors.Join(conn.SetReadBuffer(socketBuffer), conn.SetWriteBuffer(socketBuffer)); err != nil {
-		return nil, errors.Join(fmt.Errorf("relay: %w", err), conn.Close())
+	for _, conn := range c.Conns {
+		if err := prepare(conn); err != nil {
+			return nil, errors.Join(fmt.Errorf("relay: %w", err), closeAll(c.Conns))
+		}
 	}
 	return &Server{
-		log: c.Log, id: id, conn: conn, rate: c.Rate,
+		log: c.Log, id: id, conns: c.Conns, rate: c.Rate,
 		unproven: rate.NewLimiter(handshakesPerSecond, 2*handshakesPerSecond),
 		nodes:    map[probe.Key]*node{}, groups: map[string]*group{},
 		addresses: map[netip.AddrPort]*node{}, sessions: map[uint32]owned{},
 	}, nil
 }
 
-// Addr is where the relay listens.
-func (s *Server) Addr() netip.AddrPort {
-	a := s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+// prepare checks a socket and gives it room.
+func prepare(conn *net.UDPConn) error {
+	if !local(conn).Addr().Is4() {
+		return fmt.Errorf("%s is not an IPv4 socket", conn.LocalAddr())
+	}
+	// The kernel gives less where its limit is lower, and says nothing.
+	return errors.Join(conn.SetReadBuffer(socketBuffer), conn.SetWriteBuffer(socketBuffer))
+}
+
+func closeAll(conns []*net.UDPConn) error {
+	var errs []error
+	for _, c := range conns {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func local(conn *net.UDPConn) netip.AddrPort {
+	a := conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
+
+// Addr is where the relay listens with its first socket.
+func (s *Server) Addr() netip.AddrPort { return local(s.conns[0]) }
 
 // PublicKey is what nodes need to register, base64.
 func (s *Server) PublicKey() string { return s.id.public.String() }
 
-// Run relays until ctx ends, which is no error. It closes the socket; a server runs once.
+// Run relays until ctx ends, which is no error. It closes the sockets; a server runs once.
 func (s *Server) Run(ctx context.Context) error {
 	s.proven.Init()
 	defer s.proven.Close()
@@ -144,14 +162,18 @@ func (s *Server) Run(ctx context.Context) error {
 		for {
 			select {
 			case <-ctx.Done():
-				s.conn.Close()
+				_ = closeAll(s.conns) // they serve no more, whatever it says
 				return
 			case now := <-tick.C:
 				s.sweep(now)
 			}
 		}
 	})
-	err := s.serve()
+	ended := make(chan error, len(s.conns))
+	for i := range s.conns {
+		running.Go(func() { ended <- s.serve(i) })
+	}
+	err := <-ended
 	if ctx.Err() != nil {
 		return nil
 	}

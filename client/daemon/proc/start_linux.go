@@ -28,6 +28,9 @@ type Spec struct {
 	Dir  string   // "": /
 	Log  string   // file that gets its output, 10 MiB beside an older one with .1 appended; "": nowhere; Inherit: see there
 	User User
+	// Files are open files that the program gets as descriptors from 3 on, for example sockets of another network namespace.
+	// The starter keeps its own. They do not count for Matches.
+	Files []*os.File `json:"-"`
 }
 
 // Inherit as a Log gives a program the starter's own standard output and error.
@@ -90,7 +93,7 @@ func (s Spec) launch(kept state) (*Process, error) {
 	var started *os.Process
 	err = s.User.Start(attributes, func() (err error) {
 		started, err = os.StartProcess(s.Path, append([]string{s.Path}, s.Args...), &os.ProcAttr{
-			Dir: dir, Env: append(unmarked(s.Env), markName+"="+kept.Mark), Sys: attributes, Files: files,
+			Dir: dir, Env: append(unmarked(s.Env), markName+"="+kept.Mark), Sys: attributes, Files: append(files, s.Files...),
 		})
 		return err
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -103,6 +104,24 @@ func newCloud(c cloud.Config, s settings) *Cloud {
 
 // Listener is where containers reach the director; nil for processes, and before Start.
 func (c *Cloud) Listener() net.Listener { return c.listener }
+
+// RelaySocket opens the UDP port of the number that the director's TCP port has.
+func (c *Cloud) RelaySocket() (*net.UDPConn, error) {
+	k, ok := c.kind.(*containers)
+	if !ok || k.net == nil {
+		return nil, c.wrong("relay", "the cloud has no network for a relay, or is not started")
+	}
+	at := netip.AddrPortFrom(address.Gateway(c.set.subnet), c.set.port)
+	var conn *net.UDPConn
+	err := k.net.Namespace.Do(func() (err error) {
+		conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
+		return err
+	})
+	if err != nil {
+		return nil, c.form("relay", fmt.Errorf("listen on UDP %s of the cloud's network: %w", at, err))
+	}
+	return conn, nil
+}
 
 // DirectorAddress is what containers dial, "" for processes.
 func (c *Cloud) DirectorAddress() string {

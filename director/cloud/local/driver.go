@@ -30,7 +30,7 @@ func Driver() cloud.Driver {
 		{Name: "RUNTIME", Default: RuntimeContainer, Help: "What a machine is: container (by runc), or process, for tests and benchmarks only: no isolation, no overlay"},
 		{Name: "ROOTFS", Default: "/var/cache/cpsimage/rootfs.tar", Help: "Root file system of containers: a tar file made by cpsimage, plain or gzip, or a directory that does not change"},
 		{Name: "SUBNET", Help: "Network of the machines, inside a namespace of its own; empty: " + defaultSubnet + ", for processes a part of 127.0.0.0/8"},
-		{Name: "DIRECTOR_PORT", Default: "5555", Help: "TCP port of the bridge where containers reach the director"},
+		{Name: "DIRECTOR_PORT", Default: "5555", Help: "Port of the bridge where containers reach the director, by TCP, and its relay, by UDP"},
 		{Name: "UNDERLAY_PORTS", Default: "51820-51821", Help: "UDP ports of the overlay, the only ones on which containers reach each other"},
 		{Name: "PUBLISH_PORTS", Default: "20000-29999", Help: "TCP ports of 127.0.0.1 that published ports of containers are forwarded from"},
 		{Name: "MEMORY_MIB", Default: "1024", Help: "Memory limit of a container that asks for none, MiB"},

@@ -31,7 +31,7 @@ var ErrFull = errors.New("the bridge has no port left")
 type Network struct {
 	Namespace *netns.Namespace
 	Address   netip.Prefix // the bridge's own address, with the length of the network's prefix
-	Director  uint16       // TCP port of the bridge's address that machines may reach
+	Director  uint16       // TCP and UDP port of the bridge's address that machines may reach
 	Underlay  [2]uint16    // first and last UDP port on which machines may reach each other
 }
 

@@ -311,6 +311,35 @@ func TestDirector(t *testing.T) {
 	}
 }
 
+// TestRelayPort: machines reach the UDP port of the director's number, and get answers.
+func TestRelayPort(t *testing.T) {
+	n, m := cloud(t, 1)
+	var relay *net.UDPConn
+	err := n.Namespace.Do(func() (err error) {
+		relay, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(n.Address.Addr(), n.Director)))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer relay.Close()
+	machine := m[0].udp(t, 51820)
+	if _, err := machine.WriteTo([]byte("there"), relay.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 8)
+	k, from, err := relay.ReadFromUDPAddrPort(got)
+	if err != nil || string(got[:k]) != "there" {
+		t.Fatalf("the relay gets %q, %v", got[:k], err)
+	}
+	if _, err := relay.WriteToUDPAddrPort([]byte("back"), from); err != nil {
+		t.Fatal(err)
+	}
+	if k, _, err := machine.ReadFrom(got); err != nil || string(got[:k]) != "back" {
+		t.Fatalf("the machine gets %q, %v", got[:k], err)
+	}
+}
+
 // TestAgain repeats every step, as a restarted director does, and takes a machine away and back.
 func TestAgain(t *testing.T) {
 	n, m := cloud(t, 2)

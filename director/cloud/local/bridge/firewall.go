@@ -67,13 +67,15 @@ func (n *Network) firewall(ports []Port) error {
 	r.add(forward, is(unix.ETH_P_IP), protocol(unix.IPPROTO_UDP), transport(2, 2), between(n.Underlay), accept())
 	r.add(forward, is(unix.ETH_P_IP), protocol(unix.IPPROTO_ICMP), transport(0, 1), equal([]byte{3}), accept())
 	r.add(forward, drop())
-	// From machine to the director: new connections to its port, and answers to the forwarder's connections.
+	// From machine to the director: new connections to its port, answers to the forwarder's connections, and datagrams to
+	// the relay, which has the UDP port of the same number.
 	input := r.chain("input", nftables.ChainHookInput)
 	own := n.Address.Addr().As4()
 	toUs := join(is(unix.ETH_P_IP), network(16, 4), equal(own[:]))
 	r.add(input, is(unix.ETH_P_ARP), accept())
 	r.add(input, toUs, protocol(unix.IPPROTO_TCP), transport(2, 2), between([2]uint16{n.Director, n.Director}), accept())
 	r.add(input, toUs, protocol(unix.IPPROTO_TCP), transport(13, 1), noSYN(), accept())
+	r.add(input, toUs, protocol(unix.IPPROTO_UDP), transport(2, 2), between([2]uint16{n.Director, n.Director}), accept())
 	r.add(input, toUs, protocol(unix.IPPROTO_ICMP), accept())
 	r.add(input, drop())
 	if err := r.conn.Flush(); err != nil {
