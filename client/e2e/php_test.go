@@ -173,15 +173,25 @@ func TestPHPProgramUnderLoad(t *testing.T) {
 	}
 
 	load = startWrk(t, url, 25)
+	visitors := startKept(t, url+"/work.php")
 	var lost api.Node
 	for _, n := range w.nodes() {
 		if n.Role == api.RoleBackend {
 			lost = n
 		}
 	}
-	time.Sleep(2 * time.Second) // the load is to be under way
-	w.machine(lost.ID).destroy()
+	machine := w.machine(lost.ID)
+	w.eventually(30*time.Second, "the load is under way", func() error {
+		if err := machine.serves(fpmPort, 2); err != nil {
+			return err
+		}
+		return visitors.allAnswered(time.Time{})
+	})
+	loss := time.Now()
+	machine.destroy()
+	w.eventually(2*hang, "every visitor is answered again", func() error { return visitors.allAnswered(loss) })
 	w.eventually(60*time.Second, "the backend is replaced", func() error { return w.exactly(4) })
+	visitors.stop(t, loss)
 	sent, failed = load.wait(t)
 	t.Logf("a lost backend: %d requests, %d failed", sent, failed)
 	if failed > inFlight {
@@ -190,6 +200,29 @@ func TestPHPProgramUnderLoad(t *testing.T) {
 	if page := fetch(t, url+"/work.php"); !strings.HasPrefix(page, "second ") {
 		t.Errorf("after the loss: %q", page)
 	}
+}
+
+// fpmPort is where php-fpm takes requests on its machine.
+const fpmPort = 9000
+
+// serves tells whether at least so many connections to a TCP port of the machine are open.
+func (m machine) serves(port, count int) error {
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", m.Task.PID))
+	if err != nil {
+		return err
+	}
+	const established = "01"
+	open := 0
+	for line := range strings.Lines(string(table)) { // 0: 030010AC:2328 020010AC:C350 01 …
+		f := strings.Fields(line)
+		if len(f) > 3 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) && f[3] == established {
+			open++
+		}
+	}
+	if open < count {
+		return fmt.Errorf("%d connections to port %d are open, want %d", open, port, count)
+	}
+	return nil
 }
 
 // inFlight is how many requests wrk has under way at most.

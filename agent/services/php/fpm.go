@@ -50,6 +50,8 @@ type fpmValues struct {
 	Uploads, Temp string
 	Settings      []setting
 	Sessions      string // URL for php-redis
+	Patience      int    // seconds that a session is locked at most
+	Retries       int    // looks at the lock of another request, 20 ms between them
 	Drain         int    // seconds for requests in flight at a reload
 }
 
@@ -121,7 +123,9 @@ func renderFPM(p paths, want api.PHPBackendConfig) (conf, ini []byte, mark strin
 	if err != nil {
 		return nil, nil, "", err
 	}
+	const looksPerSecond = 50
 	v := fpmValues{
+		Patience: patience(want.Patience), Retries: patience(want.Patience) * looksPerSecond,
 		User: webUser, Mark: markHere, Listen: want.Listen, Status: statusSocket(p),
 		Uploads: p.temp + "/uploads", Temp: p.temp + "/php", Settings: settings, Drain: int(drainTime.Seconds()),
 		Sessions: "tcp://" + want.Sessions.Listen.String() + "?auth=" + url.QueryEscape(want.Sessions.Password) + "&timeout=2&read_timeout=5",

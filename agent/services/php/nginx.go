@@ -27,6 +27,7 @@ type nginxValues struct {
 	Listen          netip.AddrPort
 	Versions        []string
 	Backends        []api.Server
+	Patience        int // seconds
 }
 
 func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.PHPWebConfig) error {
@@ -85,6 +86,7 @@ func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.P
 func renderNginx(p paths, want api.PHPWebConfig, versions []string) (conf []byte, mark string, err error) {
 	conf, err = render(nginxConf, nginxValues{
 		User: webUser, Mark: markHere, Run: p.run, Temp: p.temp + "/nginx", Code: p.code, Listen: want.Listen, Versions: versions, Backends: want.Backends,
+		Patience: patience(want.Patience),
 	})
 	if err != nil {
 		return nil, "", err

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -102,7 +103,35 @@ func (s *Half) Apply(ctx context.Context, h *host.Host, n service.Node, roles []
 	if want.proxy != nil {
 		fail(api.RoleProxy, s.applyHAProxy(ctx, h, p, n, *want.proxy))
 	}
+	if n.Active && len(want.broken) == 0 {
+		h.Neighbours().Watch(neighbours(n, want))
+	}
 	return errs
+}
+
+// neighbours are the machines whose loss ends what waits for them, each with what else is to be done then: requests that
+// wait for a server get an error or another server, and the sessions that a lost one has locked are released.
+func neighbours(n service.Node, want wanted) map[netip.Addr]func(context.Context) {
+	all := make(map[netip.Addr]func(context.Context))
+	if want.web != nil {
+		for _, s := range want.web.Backends {
+			all[s.Address.Addr()] = nil
+		}
+	}
+	if want.proxy != nil {
+		for _, s := range want.proxy.Webs {
+			all[s.Address.Addr()] = nil
+		}
+		for _, l := range want.proxy.Holders {
+			store := *want.proxy.Sessions
+			all[l.Address] = func(ctx context.Context) { _, _ = releaseLocks(ctx, store, l.Name) } // or they end by themselves
+		}
+	}
+	if want.backend != nil {
+		all[want.backend.Sessions.Listen.Addr()] = nil
+	}
+	delete(all, n.Address)
+	return all
 }
 
 // endOthers ends the programs of roles that the machine no longer has. A role whose configuration is wrong goes on
@@ -126,6 +155,7 @@ func (s *Half) endOthers(ctx context.Context, h *host.Host, want wanted) map[api
 
 // Stop implements service.Half. Requests in flight are answered first, for as long as drainTime.
 func (s *Half) Stop(ctx context.Context, h *host.Host) error {
+	h.Neighbours().Watch(nil)
 	errs := make([]error, 3)
 	var all sync.WaitGroup
 	for i, name := range []string{haproxy, nginx, fpm} {

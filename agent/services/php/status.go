@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -159,6 +160,9 @@ func (s *Half) backendStatus(ctx context.Context, h *host.Host, p paths, want wa
 	facts.Checked, facts.Refused = judge(h, c.Versions, true)
 	now, active, err := askFPM(ctx, p)
 	facts.Active = active
+	if name, err := os.Hostname(); err == nil && hostName.MatchString(name) {
+		facts.Host = name
+	}
 	if c.Drain {
 		return s.drained(h, facts, err)
 	}
