@@ -87,13 +87,17 @@ func (s *server) serviceRoutes() {
 			nodes, err := s.director.ServiceNodes(ctx, actor(ctx), in.Application, in.Service)
 			return answer(api.List[api.Node]{Items: nodes}, err)
 		})
-	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "service-log", Summary: "Logs of the agents of a service as text, each line with its node (?lines=)"},
+	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "service-log", Summary: "Logs of a service as text, each line with its node (?kind=agent, error or access; ?lines=, of each log)"},
 		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			part, err := logRange(r)
 			if err != nil {
 				return err
 			}
-			text, err := s.director.ServiceLog(r.Context(), actor(r.Context()), path("application"), path("service"), part)
+			kind := api.LogAgent
+			if text := r.URL.Query().Get("kind"); text != "" {
+				kind = api.LogKind(text)
+			}
+			text, err := s.director.ServiceLog(r.Context(), actor(r.Context()), path("application"), path("service"), kind, part)
 			if err != nil {
 				return err
 			}

@@ -168,6 +168,8 @@ func (s *Half) Stop(ctx context.Context, h *host.Host) error {
 // paths are where the files of the service are. All of them are plain words to every program.
 type paths struct {
 	state, run, code, config, temp string
+
+	log func(name string) string
 }
 
 // Below the state directory and the run directory.
@@ -193,9 +195,9 @@ func newPaths(h *host.Host) (paths, error) {
 	errs = append(errs, h.State().Mkdir(checkDir, 0o700, host.User{}), h.Run().Mkdir(runDir, 0o755, host.User{}))
 	p := paths{
 		state: h.State().Path(stateDir), run: h.Run().Path(runDir), code: h.State().Path(codeDir),
-		config: h.State().Path(configDir), temp: h.State().Path(tempDir),
+		config: h.State().Path(configDir), temp: h.State().Path(tempDir), log: h.Logs().Path,
 	}
-	for _, path := range []string{p.state, p.run} {
+	for _, path := range []string{p.state, p.run, p.log(nginxAccess)} {
 		if !plainPath.MatchString(path) {
 			errs = append(errs, fmt.Errorf("the programs of the service cannot use the path %q; choose a root of letters, digits, '.', '_' and '-'", path))
 		}

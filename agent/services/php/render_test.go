@@ -264,7 +264,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		roles := []api.RoleSpec{{Role: api.RoleProxy, Config: data}, {Role: api.RoleWeb, Config: data}, {Role: api.RoleBackend, Config: data}}
 		want := decodeAll(roles, node, func(api.Role, error) {})
-		p := paths{state: "/s", run: "/r", code: "/c", config: "/f", temp: "/t"}
+		p := paths{state: "/s", run: "/r", code: "/c", config: "/f", temp: "/t", log: func(name string) string { return "/l/" + name }}
 		if want.web != nil {
 			text, _, err := renderNginx(p, *want.web, nil)
 			plain, _, _ := renderNginx(p, api.PHPWebConfig{Listen: want.web.Listen}, nil)

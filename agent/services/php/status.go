@@ -19,6 +19,7 @@ const logLines = 10
 
 // Status implements service.Half.
 func (s *Half) Status(ctx context.Context, h *host.Host, n service.Node, roles []api.RoleSpec) []api.RoleStatus {
+	boundLogs(h)
 	broken := map[api.Role]error{}
 	want := decodeAll(roles, n, func(r api.Role, err error) { broken[r] = err })
 	p, err := newPaths(h)
