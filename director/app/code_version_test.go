@@ -256,6 +256,39 @@ func TestLastEnabledVersionWins(t *testing.T) {
 	succeed(t, d)(c.EnableCode(ctx, "shop", "php", v.ID))
 }
 
+// Enabling can be cancelled until the version gets requests; the version can be enabled again.
+func TestEnablingIsCancelled(t *testing.T) {
+	t.Parallel()
+	d := start(t, directortest.Options{})
+	service := phpService(t, d)
+	c, ctx := login(t, d), t.Context()
+	v := must[api.CodeVersion](t)(c.UploadCode(ctx, "shop", "php", upload(archiveOf(t, "index.php", "<?php echo 1;"), false)))
+	blob := filepath.Join(d.Dir, "blobs", v.SHA256)
+	if err := os.Rename(blob, blob+".away"); err != nil { // the manager cannot get it now
+		t.Fatal(err)
+	}
+	op := must[api.Operation](t)(c.EnableCode(ctx, "shop", "php", v.ID))
+	if op = must[api.Operation](t)(c.CancelOperation(ctx, op.ID)); op.State != api.OperationCancelled {
+		t.Errorf("the operation is %s", op.State)
+	}
+	if got := states(t, c); got != "code-default enabled, second try" {
+		t.Errorf("after the cancellation: %s", got)
+	}
+	directortest.Await(t, 10*time.Second, "the manager is told", func() error {
+		if code := d.Cloud.Spec(service.Application).Application.Services[0].Code; code.Wanted != api.CodeDefault {
+			return store.ErrNotFound
+		}
+		return nil
+	})
+	if err := os.Rename(blob+".away", blob); err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, d)(c.EnableCode(ctx, "shop", "php", v.ID))
+	if got := states(t, c); got != "code-default, second try enabled" {
+		t.Errorf("after it was enabled again: %s", got)
+	}
+}
+
 func TestConfigure(t *testing.T) {
 	t.Parallel()
 	d := start(t, directortest.Options{})
