@@ -42,6 +42,7 @@ type fake struct {
 	ops      []api.Operation
 	codes    []api.CodeVersion // of the php service, which is there in mode php
 	archive  []byte            // that was uploaded last
+	part     []byte            // of an upload that has broken off
 }
 
 func newFake() *fake {

@@ -5,7 +5,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"conpaas/client/api"
 	"conpaas/client/wire"
@@ -32,9 +34,18 @@ func (s *server) codeRoutes() {
 			versions, err := s.director.CodeVersions(ctx, actor(ctx), in.Application, in.Service)
 			return answer(api.List[api.CodeVersion]{Items: versions}, err)
 		})
+	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one + "/code/uploads/{sha256}", ID: "show-upload", Summary: "How much of an archive is there of an upload that has broken off; one that would not be taken is refused"},
+		user(), func(ctx context.Context, in *struct {
+			ServicePath
+			SHA256 string `path:"sha256" doc:"Of the whole archive"`
+			Size   int64  `query:"size" doc:"Bytes of the whole archive"`
+		},
+		) (*body[api.CodeUpload], error) {
+			return answer(s.director.CodeUploaded(ctx, actor(ctx), in.Application, in.Service, in.SHA256, in.Size))
+		})
 	s.api.Raw(wire.Route{
 		Method: http.MethodPost, Path: one + "/code", ID: "upload-code", Status: http.StatusCreated, MaxBody: app.MaxArchive + 1,
-		Summary: "Add a version: the body is a tar, tar.gz, tar.bz2, tar.xz or zip archive (?filename=&description=&enable=)",
+		Summary: "Add a version: the body is a tar, tar.gz, tar.bz2, tar.xz or zip archive (?filename=&description=&enable=), or with ?sha256=&offset= the rest of one, which can go on when it breaks off",
 	}, user(), s.uploadCode)
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: one + "/code/enable", ID: "enable-code", Summary: "Give requests another version, once every machine has checked it", Status: http.StatusAccepted},
 		user(), func(ctx context.Context, in *struct {
@@ -58,20 +69,27 @@ func (s *server) codeRoutes() {
 
 func (s *server) uploadCode(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 	q := r.URL.Query()
+	known := []string{"filename", "description", "enable", "sha256", "offset"}
 	for name := range q {
-		if name != "filename" && name != "description" && name != "enable" {
-			return api.InField("query."+name, "there is no such member; there are: filename, description, enable")
+		if !slices.Contains(known, name) {
+			return api.InField("query."+name, "there is no such member; there are: %s", strings.Join(known, ", "))
 		}
 	}
-	enable := false
+	enable, offset := false, int64(0)
+	var err error
 	if text := q.Get("enable"); text != "" {
-		var err error
 		if enable, err = strconv.ParseBool(text); err != nil {
 			return api.InField("query.enable", "want true or false")
 		}
 	}
+	if text := q.Get("offset"); text != "" {
+		if offset, err = strconv.ParseInt(text, 10, 64); err != nil || offset < 0 || q.Get("sha256") == "" {
+			return api.InField("query.offset", "want a number of bytes, together with sha256")
+		}
+	}
 	v, err := s.director.UploadCode(r.Context(), actor(r.Context()), path("application"), path("service"), app.CodeUpload{
 		Filename: q.Get("filename"), Description: q.Get("description"), Enable: enable, Size: r.ContentLength, Body: r.Body,
+		SHA256: q.Get("sha256"), Offset: offset,
 	})
 	if err != nil {
 		return err
