@@ -71,7 +71,7 @@ func (m *manager) report() api.ManagerReport {
 	r := api.ManagerReport{
 		Snapshot: true, Revision: m.spec.Application.Revision, Settled: true,
 		Plan: &api.NodePlan{Revision: m.spec.Application.Revision},
-		Self: &api.NodeStatus{Node: m.node, Version: "test", DataPlane: "none"},
+		Self: &api.NodeStatus{Node: m.node, Version: "test", DataPlane: "userspace"},
 	}
 	nodes := make(map[api.ServiceID][]api.NodeInfo)
 	for _, n := range m.spec.Nodes {

@@ -173,6 +173,9 @@ func checkListen(a netip.AddrPort, n service.Node) error {
 	if err := checkAddress(a); err != nil {
 		return err
 	}
+	if a.Addr() != n.Address && !n.Active {
+		return fmt.Errorf("it says to listen on %s, and this machine has no network with the others (runtime process is for tests and benchmarks); use runtime container or another cloud", a)
+	}
 	if a.Addr() != n.Address {
 		return fmt.Errorf("it says to listen on %s, and this node's address is %s", a, n.Address)
 	}
