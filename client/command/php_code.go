@@ -105,7 +105,7 @@ func codeVersions(ctx context.Context, c *director.Client, args []string) ([]cob
 }
 
 func newDownloadCodeCommand(g *Global) *cobra.Command {
-	var to string
+	var to, version string
 	cmd := &cobra.Command{
 		Use:     "download-code APPLICATION SERVICE [VERSION]",
 		Aliases: []string{"download_code"},
@@ -117,6 +117,12 @@ cps php download-code shop php code-abc234 -O shop.tar.gz`,
 		Args: words("APPLICATION", "SERVICE", "[VERSION]"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
 			what := fmt.Sprintf("download code of service %q of application %q", args[1], args[0])
+			if version != "" {
+				if len(args) > 2 {
+					return usagef("download-code: name the version once, as an argument or with --version")
+				}
+				args = append(args, version)
+			}
 			versions, err := c.CodeVersions(ctx, args[0], args[1])
 			if err != nil {
 				return fmt.Errorf("%s: %w", what, err)
@@ -143,6 +149,7 @@ cps php download-code shop php code-abc234 -O shop.tar.gz`,
 		}),
 		ValidArgsFunction: g.complete(applicationNames, serviceNames, codeVersions),
 	}
+	cmd.Flags().StringVarP(&version, "version", "v", "", "the `version`, as the argument")
 	cmd.Flags().StringVarP(&to, "output-document", "O", "", "the `file` to write, - for standard output")
 	return cmd
 }
