@@ -1,10 +1,13 @@
 package php
 
 import (
+	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
+	"conpaas/agent/host/hosttest"
 	"conpaas/client/api"
 )
 
@@ -52,5 +55,28 @@ func TestLocksOfALostMachine(t *testing.T) {
 	wrong.Password = "wrong"
 	if _, err := releaseLocks(t.Context(), wrong, facts.Host); err == nil {
 		t.Error("a wrong password is taken")
+	}
+}
+
+// nginx waits for a program, and a session is locked and waited for, as long as the configuration says.
+func TestPatienceIsInEffect(t *testing.T) {
+	h := hosttest.New(t)
+	p, err := newPaths(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for given, want := range map[int]int{0: 60, 330: 330} {
+		_, web, backend := goodRoles()
+		web.Patience, backend.Patience = given, given
+		conf, _, err := renderNginx(p, web, nil)
+		if line := fmt.Sprintf("fastcgi_read_timeout %ds;", want); err != nil || !strings.Contains(string(conf), line) {
+			t.Errorf("%q is not in nginx.conf, %v", line, err)
+		}
+		_, ini, _, err := renderFPM(p, backend)
+		for _, line := range []string{fmt.Sprintf("redis.session.lock_expire = %d\n", want), fmt.Sprintf("redis.session.lock_retries = %d\n", want*50)} {
+			if err != nil || !strings.Contains(string(ini), line) {
+				t.Errorf("%q is not in php.ini, %v", line, err)
+			}
+		}
 	}
 }
