@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -172,17 +173,25 @@ func TestPHPProgramUnderLoad(t *testing.T) {
 		t.Errorf("%d of %d requests failed:\n%s", failed, sent, load.out)
 	}
 
-	load = startWrk(t, url, 25)
-	visitors := startKept(t, url+"/work.php")
-	var lost api.Node
-	for _, n := range w.nodes() {
-		if n.Role == api.RoleBackend {
-			lost = n
-		}
+	w.loseUnderLoad(t, url, api.RoleBackend, fpmPort)
+	w.cps("service", "add-nodes", "shop", "php", "--web", "2")
+	w.loseUnderLoad(t, url, api.RoleWeb, nginxPort)
+	if page := fetch(t, url+"/work.php"); !strings.HasPrefix(page, "second ") {
+		t.Errorf("after the loss: %q", page)
 	}
-	machine := w.machine(lost.ID)
+}
+
+// loseUnderLoad destroys a machine of a role, and checks that only what was under way there may fail, that nothing
+// hangs, and that the machine is replaced.
+func (w *world) loseUnderLoad(t *testing.T, url string, role api.Role, port int) {
+	t.Helper()
+	load := startWrk(t, url, 25)
+	visitors := startKept(t, url+"/work.php")
+	nodes := w.nodes()
+	i := slices.IndexFunc(nodes, func(n api.Node) bool { return n.Role == role })
+	machine := w.machine(nodes[i].ID)
 	w.eventually(30*time.Second, "the load is under way", func() error {
-		if err := machine.serves(fpmPort, 2); err != nil {
+		if err := machine.serves(port, 2); err != nil {
 			return err
 		}
 		return visitors.allAnswered(time.Time{})
@@ -190,20 +199,20 @@ func TestPHPProgramUnderLoad(t *testing.T) {
 	loss := time.Now()
 	machine.destroy()
 	w.eventually(2*hang, "every visitor is answered again", func() error { return visitors.allAnswered(loss) })
-	w.eventually(60*time.Second, "the backend is replaced", func() error { return w.exactly(4) })
+	w.eventually(60*time.Second, "the machine is replaced", func() error { return w.exactly(len(nodes) - 1) })
 	visitors.stop(t, loss)
-	sent, failed = load.wait(t)
-	t.Logf("a lost backend: %d requests, %d failed", sent, failed)
+	sent, failed := load.wait(t)
+	t.Logf("a lost %s: %d requests, %d failed", role, sent, failed)
 	if failed > inFlight {
 		t.Errorf("%d of %d requests failed, at most those in flight on the lost machine (%d) may:\n%s", failed, sent, inFlight, load.out)
 	}
-	if page := fetch(t, url+"/work.php"); !strings.HasPrefix(page, "second ") {
-		t.Errorf("after the loss: %q", page)
-	}
 }
 
-// fpmPort is where php-fpm takes requests on its machine.
-const fpmPort = 9000
+// Where php-fpm and nginx take requests on their machines.
+const (
+	fpmPort   = 9000
+	nginxPort = 8080
+)
 
 // serves tells whether at least so many connections to a TCP port of the machine are open.
 func (m machine) serves(port, count int) error {
