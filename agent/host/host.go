@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,7 @@ type Host struct {
 	logs    *Logs
 	system  *Supervisor
 	service *Supervisor
+	near    *Neighbours
 	execs   chan struct{}
 }
 
@@ -44,7 +46,9 @@ const (
 
 // Open makes the host's directories where they are missing and opens them.
 func Open(o Options) (*Host, error) {
-	h := &Host{log: o.Log, root: o.Root, self: o.Self, execs: make(chan struct{}, maxExecs)}
+	h := &Host{
+		log: o.Log, root: o.Root, self: o.Self, near: &Neighbours{log: o.Log, all: map[netip.Addr]*neighbour{}}, execs: make(chan struct{}, maxExecs),
+	}
 	if h.self == "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -99,6 +103,9 @@ func (h *Host) System() *Supervisor { return h.system }
 // Service supervises the programs of the roles.
 func (h *Host) Service() *Supervisor { return h.service }
 
+// Neighbours watches the machines that the programs of the roles talk to.
+func (h *Host) Neighbours() *Neighbours { return h.near }
+
 // Look finds a program of the machine by name, or checks that it is there when name is a path.
 func (h *Host) Look(name string) (string, error) {
 	if strings.Contains(name, "/") {
@@ -114,6 +121,7 @@ func (h *Host) Look(name string) (string, error) {
 
 // Close lets go of everything. Supervised programs go on: they are adopted when the host is opened again.
 func (h *Host) Close() error {
+	h.near.close()
 	var errs []error
 	for _, s := range []*Supervisor{h.system, h.service} {
 		if s != nil {

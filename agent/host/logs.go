@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"conpaas/client/daemon/proc"
 )
 
 // Logs are the log files of the machine's programs: <name>.log and, once it was rotated, <name>.log.1.
@@ -46,6 +48,10 @@ func (l *Logs) Names() ([]string, error) {
 
 // Path is where a program writes the log of that name.
 func (l *Logs) Path(name string) string { return l.tree.Path(name + logSuffix) }
+
+// Bound keeps a log from growing that a program writes beside the one of its name: it is rotated as those are. It is to be called
+// now and then.
+func (l *Logs) Bound(name string) { proc.Rotate(l.Path(name)) }
 
 // open refuses every name that is not one of Names, before it touches the disk.
 func (l *Logs) open(name string) (*os.File, error) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"strings"
 
+	"conpaas/agent/host"
 	"conpaas/client/api"
 	"conpaas/client/wire"
 )
@@ -31,21 +33,22 @@ func (s *server) readLog(w http.ResponseWriter, r *http.Request, path func(strin
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	logs := s.app.Host().Logs()
 	if follow {
-		return unknownLog(logs.Follow(r.Context(), path("name"), lines, flusher{w: w, control: http.NewResponseController(w)}))
+		return unknownLog(logs, logs.Follow(r.Context(), path("name"), lines, flusher{w: w, control: http.NewResponseController(w)}))
 	}
 	text, err := logs.Tail(path("name"), lines)
 	if err != nil {
-		return unknownLog(err)
+		return unknownLog(logs, err)
 	}
 	_, err = w.Write(text)
 	return err
 }
 
-func unknownLog(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return api.Errorf(api.CodeNotFound, "this node has no such log: %v", err)
+func unknownLog(logs *host.Logs, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return err
+	names, _ := logs.Names() // at worst the text has none
+	return api.Errorf(api.CodeNotFound, "this node has no such log: %v; there are: %s", err, strings.Join(names, ", "))
 }
 
 // flusher sends what is written at once; also nothing, so that the reader of a quiet log gets its answer.

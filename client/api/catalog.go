@@ -26,7 +26,24 @@ type RoleKind struct {
 	Start       int                 `json:"start" doc:"Dedicated machines of a new service"`
 	Min         int                 `json:"min" doc:"Fewest dedicated machines; 0: the role can be packed on the first machine"`
 	Packages    map[string][]string `json:"packages" doc:"Packages per distribution, for example debian-12"`
+	Logs        []LogFile           `json:"logs,omitempty" doc:"What its programs write on a machine that has the role"`
 }
+
+// LogFile is one log of a role.
+type LogFile struct {
+	Name string  `json:"name" doc:"As of cps node log NODE NAME"`
+	Kind LogKind `json:"kind"`
+}
+
+// LogKind says what is in a log.
+type LogKind string
+
+// The kinds of logs.
+const (
+	LogAgent  LogKind = "agent"  // of ConPaaS itself, on every machine: what it does there, and why it fails
+	LogError  LogKind = "error"  // what programs say of themselves, their errors above all
+	LogAccess LogKind = "access" // a line for each request
+)
 
 // Setting is one thing that a user can set on a service.
 type Setting struct {
@@ -62,6 +79,7 @@ var catalogue = []ServiceKind{
 		Roles: []RoleKind{{
 			Role: "node", Description: "serves the page with nginx", Start: 1, Min: 1,
 			Packages: map[string][]string{Debian12: {"nginx-light"}},
+			Logs:     []LogFile{{"nginx", LogError}},
 		}},
 		Settings: []Setting{{Name: "greeting", Help: "The text of the page", Default: "Hello, world"}},
 	},
@@ -72,16 +90,19 @@ var catalogue = []ServiceKind{
 			{
 				Role: RoleProxy, Description: "takes the requests with HAProxy; the first one keeps the sessions", Start: 1, Min: 1,
 				Packages: map[string][]string{Debian12: {"haproxy", "redis-server"}},
+				Logs:     []LogFile{{"haproxy", LogError}, {"redis", LogError}},
 			},
 			{
 				Role: RoleWeb, Description: "serves static files with nginx",
 				Packages: map[string][]string{Debian12: {"nginx-light"}},
+				Logs:     []LogFile{{"nginx", LogError}, {"nginx-access", LogAccess}},
 			},
 			{
 				Role: RoleBackend, Description: "runs the PHP programs with php-fpm",
 				Packages: map[string][]string{Debian12: {
 					"php8.2-fpm", "php8.2-cli", "php-redis", "php8.2-xml", "php8.2-mysql", "php8.2-curl", "php8.2-gd", "php8.2-mbstring", "php8.2-zip", "php8.2-opcache",
 				}},
+				Logs: []LogFile{{"php-fpm", LogError}, {"php-fpm-access", LogAccess}},
 			},
 		},
 		Settings: []Setting{
@@ -117,6 +138,18 @@ func (k ServiceKind) FindRole(r Role) (RoleKind, bool) {
 		return RoleKind{}, false
 	}
 	return k.Roles[i], true
+}
+
+// LogNames gives the logs of a kind that these roles of the type write.
+func (k ServiceKind) LogNames(kind LogKind, roles []Role) (names []string) {
+	for _, r := range k.Roles {
+		for _, l := range r.Logs {
+			if l.Kind == kind && slices.Contains(roles, r.Role) {
+				names = append(names, l.Name)
+			}
+		}
+	}
+	return names
 }
 
 // RoleNames gives the roles of the type, the default one first.

@@ -18,6 +18,12 @@ type CodeVersion struct {
 	Operation OperationID `json:"operation,omitempty" doc:"Of an upload that enables it: what to wait for"`
 }
 
+// CodeUpload is how far the upload of an archive has come, when an earlier one has broken off.
+type CodeUpload struct {
+	SHA256 string `json:"sha256"`
+	Length int64  `json:"length" doc:"Bytes that are there: the upload goes on after them"`
+}
+
 // CodeEnable asks that requests get another version.
 type CodeEnable struct {
 	Version string `json:"version"`

@@ -27,6 +27,13 @@ type PHPProxyConfig struct {
 	Version  string         `json:"version" doc:"Code version that requests get; set as a header on every request, whatever the client sent"`
 	Webs     []Server       `json:"webs" doc:"nginx servers that take requests; sorted by node"`
 	Sessions *SessionsStore `json:"sessions,omitempty" doc:"Present on the first proxy only: run Redis here"`
+	Holders  []LockHolder   `json:"holders,omitempty" doc:"Beside sessions: the machines whose programs lock sessions; when one is lost, its locks are released"`
+}
+
+// LockHolder is a machine whose programs lock sessions while they use them.
+type LockHolder struct {
+	Address netip.Addr `json:"address" doc:"On the overlay"`
+	Name    string     `json:"name" doc:"What its locks begin with: its host name"`
 }
 
 // SessionsStore is where PHP sessions are kept.
@@ -40,6 +47,7 @@ type PHPWebConfig struct {
 	Listen   netip.AddrPort `json:"listen" doc:"Overlay address and port"`
 	Versions []CodeBlob     `json:"versions" doc:"Versions to have unpacked, whichever a request's header names"`
 	Backends []Server       `json:"backends" doc:"php-fpm servers that take requests; sorted by node"`
+	Patience int            `json:"patience,omitempty" doc:"Seconds that a program may say nothing before its visitor gets an error; absent: 60"`
 }
 
 // PHPBackendConfig is the RoleSpec.Config of role backend of a php service.
@@ -48,6 +56,7 @@ type PHPBackendConfig struct {
 	Versions []CodeBlob        `json:"versions"`
 	Settings map[string]string `json:"settings" doc:"php.ini directives, checked by the director"`
 	Sessions SessionsStore     `json:"sessions" doc:"Where php keeps sessions"`
+	Patience int               `json:"patience,omitempty" doc:"As of role web: for so many seconds a request locks its session at most, and another one of the session waits for it"`
 	Drain    bool              `json:"drain,omitempty" doc:"No web uses it any more: finish what is in flight, then report drained"`
 }
 
@@ -65,4 +74,5 @@ type PHPFacts struct {
 	Version string            `json:"version,omitempty" doc:"Role proxy: the version that the running proxy gives requests"`
 	Servers []NodeID          `json:"servers,omitempty" doc:"Roles proxy and web: the servers that the running configuration uses, sorted"`
 	Active  int               `json:"active" doc:"Role backend: requests in flight"`
+	Host    string            `json:"host,omitempty" doc:"Role backend: the machine's host name, by which its locks of sessions are known"`
 }

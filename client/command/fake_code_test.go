@@ -1,6 +1,8 @@
 package command_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"maps"
 	"net/http"
@@ -25,7 +27,8 @@ func (f *fake) addPHP() {
 func (f *fake) codeRoutes(add func(pattern, query string, public bool, h func(http.ResponseWriter, *http.Request)), service string) {
 	add("PUT "+service+"/settings", "", false, f.withService(f.configure))
 	add("GET "+service+"/code", "after", false, f.withService(func(w http.ResponseWriter, r *http.Request, _ *api.Service) { list(f, w, r, f.codes) }))
-	add("POST "+service+"/code", "filename description enable", false, f.withService(f.uploadCode))
+	add("POST "+service+"/code", "filename description enable sha256 offset", false, f.withService(f.uploadCode))
+	add("GET "+service+"/code/uploads/{sha256}", "size", false, f.withService(f.uploadedCode))
 	add("POST "+service+"/code/enable", "", false, f.withService(func(w http.ResponseWriter, r *http.Request, s *api.Service) {
 		in, ok := body[api.CodeEnable](f, w, r)
 		if ok && f.enable(w, in.Version) {
@@ -77,12 +80,34 @@ func (f *fake) enable(w http.ResponseWriter, version string) bool {
 	return found
 }
 
+// uploadedCode tells how much is there, and refuses an archive that is too large.
+func (f *fake) uploadedCode(w http.ResponseWriter, r *http.Request, _ *api.Service) {
+	if n, err := strconv.ParseInt(r.URL.Query().Get("size"), 10, 64); err != nil || n > 1000 {
+		problem(w, api.Errorf(api.CodeTooLarge, "the archive has more than 1000 bytes"))
+		return
+	}
+	answer(w, http.StatusOK, api.CodeUpload{SHA256: r.PathValue("sha256"), Length: int64(len(f.part))})
+}
+
 func (f *fake) uploadCode(w http.ResponseWriter, r *http.Request, s *api.Service) {
+	if f.mode["upload-breaks"] { // it breaks off in the middle, once
+		f.mode["upload-breaks"] = false
+		f.part = make([]byte, r.ContentLength/2)
+		_, _ = io.ReadFull(r.Body, f.part)
+		panic(http.ErrAbortHandler)
+	}
 	data, err := io.ReadAll(r.Body)
 	if err != nil || int64(len(data)) != r.ContentLength || r.Header.Get("Content-Type") != "application/octet-stream" {
 		f.mistake(r, "the body is not announced as what it is")
 	}
 	q := r.URL.Query()
+	if q.Get("offset") != strconv.Itoa(len(f.part)) {
+		f.mistake(r, "the upload does not go on where it has ended")
+	}
+	data, f.part = append(f.part, data...), nil
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != q.Get("sha256") {
+		f.mistake(r, "what comes is not what was announced")
+	}
 	if string(data) == "junk\n" {
 		problem(w, api.InField("body", "%q is no archive that is known here", q.Get("filename")))
 		return

@@ -80,7 +80,7 @@ func (f *fake) routes() http.Handler {
 	add("GET "+service+"/nodes", "after", false, f.withService(func(w http.ResponseWriter, r *http.Request, s *api.Service) {
 		list(f, w, r, f.nodesOf(&f.apps[0], s.ID))
 	}))
-	add("GET "+service+"/log", "lines follow", false, f.withService(func(w http.ResponseWriter, r *http.Request, _ *api.Service) { text(w, r, "service") }))
+	add("GET "+service+"/log", "kind lines follow", false, f.withService(func(w http.ResponseWriter, r *http.Request, _ *api.Service) { text(w, r, "service") }))
 	f.codeRoutes(add, service)
 	add("GET /v1/nodes/{node}", "", false, f.withNode(func(w http.ResponseWriter, _ *http.Request, n api.Node) { answer(w, http.StatusOK, n) }))
 	add("POST /v1/nodes/{node}/exec", "", false, f.withNode(f.exec))

@@ -45,6 +45,7 @@ type fake struct {
 	codes    []api.CodeVersion // of the php service, which is there in mode php
 	archive  []byte            // that was uploaded last
 	next     *x509.Certificate // CA certificate of a rotation
+	part     []byte            // of an upload that has broken off
 }
 
 func newFake() *fake {

@@ -137,9 +137,9 @@ func newNodeLogCommand(g *Global) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "log NODE [FILE]",
 		Aliases: []string{"get_log", "get-log"},
-		Short:   "Show a log of a machine: its agent's, or a file of a role",
+		Short:   "Show a log of a machine: its agent's, or one of its programs'",
 		Example: `cps node log n12
-cps node log n12 error.log --follow`,
+cps node log n12 nginx-access --follow`,
 		Args: words("NODE", "[FILE]"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
 			if len(args) > 1 {
@@ -150,9 +150,26 @@ cps node log n12 error.log --follow`,
 			}, o)
 		}),
 		Annotations:       map[string]string{plainText: "true"},
-		ValidArgsFunction: g.complete(nodeIDs),
+		ValidArgsFunction: g.complete(nodeIDs, nodeLogs),
 	}
 	o.flags(cmd)
 	o.followFlag(cmd)
 	return cmd
+}
+
+// nodeLogs completes a log of the node before it, from what the types of services say of their roles.
+func nodeLogs(ctx context.Context, c *director.Client, args []string) ([]cobra.Completion, error) {
+	n, err := c.Node(ctx, api.NodeID(args[0]))
+	if err != nil {
+		return nil, err
+	}
+	var names []cobra.Completion
+	s, err := c.Service(ctx, n.Application.String(), n.Service.String())
+	row, _ := api.FindServiceKind(s.Type)
+	for _, kind := range []api.LogKind{api.LogError, api.LogAccess} {
+		for _, name := range row.LogNames(kind, append(n.Roles, n.Role)) {
+			names = append(names, described(name, string(kind)))
+		}
+	}
+	return names, err
 }

@@ -16,61 +16,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newUploadCodeCommand(g *Global) *cobra.Command {
-	var in director.Upload
-	var wait waitOptions
-	cmd := &cobra.Command{
-		Use:     "upload-code APPLICATION SERVICE ARCHIVE",
-		Aliases: []string{"upload_code"},
-		Short:   "Upload a version of the code",
-		Long: `Upload a version of the code: a tar, tar.gz, tar.bz2, tar.xz or zip archive that expands in the current
-directory. It gets requests once it is enabled.`,
-		Example: `cps php upload-code shop php shop.tar.gz
-cps php upload-code shop php shop.zip --description "with a basket" --enable`,
-		Args: words("APPLICATION", "SERVICE", "ARCHIVE"),
-		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
-			what := fmt.Sprintf("upload %s for service %q of application %q", args[2], args[1], args[0])
-			file, err := os.Open(args[2])
-			if err != nil {
-				return usagef("upload-code: %w", err)
-			}
-			defer func() { _ = file.Close() }()
-			info, err := file.Stat()
-			if err != nil {
-				return fmt.Errorf("%s: %w", what, err)
-			}
-			if !info.Mode().IsRegular() {
-				return usagef("upload-code: %s is no file; pack it first, for example: tar -czf code.tar.gz -C %s .", args[2], args[2])
-			}
-			in.Filename, in.Size, in.Archive = filepath.Base(args[2]), info.Size(), file
-			v, err := c.UploadCode(ctx, args[0], args[1], in)
-			if err != nil {
-				return fmt.Errorf("%s: %w", what, err)
-			}
-			if v.Operation == "" {
-				return g.say(v, "Code version %s has been uploaded. Enable it with: cps php enable-code %s %s %s", v.ID, args[0], args[1], v.ID)
-			}
-			if g.output == formTable {
-				if err := g.say(v, "Code version %s has been uploaded.", v.ID); err != nil {
-					return err
-				}
-			}
-			op, err := c.Operation(ctx, v.Operation)
-			return g.await(ctx, c, fmt.Sprintf("enable code version %s of service %q of application %q", v.ID, args[1], args[0]), op, err, wait)
-		}),
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			if len(args) == 2 {
-				return nil, cobra.ShellCompDirectiveDefault
-			}
-			return g.complete(applicationNames, serviceNames)(cmd, args, toComplete)
-		},
-	}
-	cmd.Flags().StringVar(&in.Description, "description", "", "`text` that says what the version is")
-	cmd.Flags().BoolVar(&in.Enable, "enable", false, "enable it at once, and wait for that")
-	wait.flags(cmd)
-	return cmd
-}
-
 func newListCodesCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list-codes APPLICATION SERVICE",
@@ -160,7 +105,7 @@ func codeVersions(ctx context.Context, c *director.Client, args []string) ([]cob
 }
 
 func newDownloadCodeCommand(g *Global) *cobra.Command {
-	var to string
+	var to, version string
 	cmd := &cobra.Command{
 		Use:     "download-code APPLICATION SERVICE [VERSION]",
 		Aliases: []string{"download_code"},
@@ -172,6 +117,12 @@ cps php download-code shop php code-abc234 -O shop.tar.gz`,
 		Args: words("APPLICATION", "SERVICE", "[VERSION]"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
 			what := fmt.Sprintf("download code of service %q of application %q", args[1], args[0])
+			if version != "" {
+				if len(args) > 2 {
+					return usagef("download-code: name the version once, as an argument or with --version")
+				}
+				args = append(args, version)
+			}
 			versions, err := c.CodeVersions(ctx, args[0], args[1])
 			if err != nil {
 				return fmt.Errorf("%s: %w", what, err)
@@ -198,6 +149,7 @@ cps php download-code shop php code-abc234 -O shop.tar.gz`,
 		}),
 		ValidArgsFunction: g.complete(applicationNames, serviceNames, codeVersions),
 	}
+	cmd.Flags().StringVarP(&version, "version", "v", "", "the `version`, as the argument")
 	cmd.Flags().StringVarP(&to, "output-document", "O", "", "the `file` to write, - for standard output")
 	return cmd
 }

@@ -69,10 +69,13 @@ func newServiceLogCommand(g *Global) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "log APPLICATION SERVICE",
 		Aliases: []string{"get_log", "get-log"},
-		Short:   "Show the log of a service",
-		Long:    "Show the last lines of the logs of a service's machines. The log of one machine can be followed: cps node log NODE -f",
-		Example: `cps service log shop helloworld -n 50`,
-		Args:    words("APPLICATION", "SERVICE"),
+		Short:   "Show the logs of a service",
+		Long: `Show the logs of a service, machine after machine, each line with its machine: of the agents (what ConPaaS does there
+and why it fails), or of the programs, where each line has the log's name, too. Follow a log with: cps node log NODE NAME -f`,
+		Example: `cps service log shop helloworld -n 50
+cps service log shop php --kind access
+cps service log shop php --kind error`,
+		Args: words("APPLICATION", "SERVICE"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
 			text, err := c.ServiceLog(ctx, args[0], args[1], o.query)
 			return g.copyText(fmt.Sprintf("show the log of service %q of application %q", args[1], args[0]), text, err, o.raw)
@@ -81,5 +84,8 @@ func newServiceLogCommand(g *Global) *cobra.Command {
 		ValidArgsFunction: g.complete(applicationNames, serviceNames),
 	}
 	o.flags(cmd)
+	kinds := []string{string(api.LogAgent), string(api.LogError), string(api.LogAccess)}
+	cmd.Flags().StringVar((*string)(&o.query.Kind), "kind", string(api.LogAgent), "`which` logs: agent, error or access")
+	register(cmd, "kind", cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }

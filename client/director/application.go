@@ -75,15 +75,19 @@ func afterEvent(id int64) url.Values {
 
 // LogQuery says which part of a log is wanted.
 type LogQuery struct {
-	Name   string // file of the node's log; empty: the agent's own. Only for NodeLog
-	Lines  int    // the last lines; 0: the director's default
-	Follow bool   // and those that come
+	Name   string      // of the node's log; empty: the agent's own. Only for NodeLog
+	Kind   api.LogKind // which logs; empty: the agents' own. Only for ServiceLog
+	Lines  int         // the last lines; 0: the director's default
+	Follow bool        // and those that come
 }
 
 func (q LogQuery) values() url.Values {
 	query := url.Values{}
 	if q.Name != "" {
 		query.Set("name", q.Name)
+	}
+	if q.Kind != "" {
+		query.Set("kind", string(q.Kind))
 	}
 	if q.Lines > 0 {
 		query.Set("lines", strconv.Itoa(q.Lines))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"conpaas/client/api"
 	"conpaas/client/wire"
@@ -15,13 +16,23 @@ func (c *Client) Configure(ctx context.Context, application, service string, set
 	return send[api.Operation](ctx, c, http.MethodPut, servicePath(application, service, "settings"), api.SettingsChange{Settings: settings})
 }
 
-// Upload is an archive with the code of a service.
+// Upload is an archive with the code of a service, or the rest of one.
 type Upload struct {
 	Filename    string
 	Description string
 	Enable      bool // begin to enable it: the answer names the operation
 	Size        int64
 	Archive     io.Reader // Size bytes
+
+	SHA256 string // of the whole archive; where it is not empty an upload that breaks off can go on
+	Offset int64  // where Archive begins in the whole one: what CodeUploaded has said
+}
+
+// CodeUploaded tells how much of an archive is there of an upload that has broken off; 0 bytes for none. An archive
+// that would not be taken is refused: api.CodeTooLarge, api.CodeFull, api.CodeQuota.
+func (c *Client) CodeUploaded(ctx context.Context, application, service, sha256 string, size int64) (api.CodeUpload, error) {
+	q := url.Values{"size": {strconv.FormatInt(size, 10)}}
+	return get[api.CodeUpload](ctx, c, with(servicePath(application, service, "code", "uploads", sha256), q))
 }
 
 // UploadCode adds a version to the code of a service.
@@ -32,6 +43,10 @@ func (c *Client) UploadCode(ctx context.Context, application, service string, in
 	}
 	if in.Enable {
 		q.Set("enable", "true")
+	}
+	if in.SHA256 != "" {
+		q.Set("sha256", in.SHA256)
+		q.Set("offset", strconv.FormatInt(in.Offset, 10))
 	}
 	out, err := wire.Call[api.CodeVersion](ctx, c.wire, http.MethodPost, with(servicePath(application, service, "code"), q), in.Archive,
 		func(r *http.Request) { r.ContentLength = in.Size })

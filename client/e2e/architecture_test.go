@@ -69,7 +69,7 @@ var homes = map[string][]string{
 	"golang.org/x/crypto/argon2":             {"director/auth"},
 	"golang.org/x/crypto":                    {"vpn"},
 	"golang.org/x/net":                       {"vpn"},
-	"github.com/vishvananda/netlink":         {"vpn", "director/cloud/local"},
+	"github.com/vishvananda/netlink":         {"vpn", "agent/host", "director/cloud/local"},
 	"github.com/vishvananda/netns":           {"vpn", "director/cloud/local"},
 	"github.com/google/nftables":             {"agent/host", "director/cloud/local"},
 	"github.com/opencontainers/runtime-spec": {"director/cloud/local"},

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -172,24 +173,65 @@ func TestPHPProgramUnderLoad(t *testing.T) {
 		t.Errorf("%d of %d requests failed:\n%s", failed, sent, load.out)
 	}
 
-	load = startWrk(t, url, 25)
-	var lost api.Node
-	for _, n := range w.nodes() {
-		if n.Role == api.RoleBackend {
-			lost = n
-		}
-	}
-	time.Sleep(2 * time.Second) // the load is to be under way
-	w.machine(lost.ID).destroy()
-	w.eventually(60*time.Second, "the backend is replaced", func() error { return w.exactly(4) })
-	sent, failed = load.wait(t)
-	t.Logf("a lost backend: %d requests, %d failed", sent, failed)
-	if failed > inFlight {
-		t.Errorf("%d of %d requests failed, at most those in flight on the lost machine (%d) may:\n%s", failed, sent, inFlight, load.out)
-	}
+	w.loseUnderLoad(t, url, api.RoleBackend, fpmPort)
+	w.cps("service", "add-nodes", "shop", "php", "--web", "2")
+	w.loseUnderLoad(t, url, api.RoleWeb, nginxPort)
 	if page := fetch(t, url+"/work.php"); !strings.HasPrefix(page, "second ") {
 		t.Errorf("after the loss: %q", page)
 	}
+}
+
+// loseUnderLoad destroys a machine of a role, and checks that only what was under way there may fail, that nothing
+// hangs, and that the machine is replaced.
+func (w *world) loseUnderLoad(t *testing.T, url string, role api.Role, port int) {
+	t.Helper()
+	load := startWrk(t, url, 25)
+	visitors := startKept(t, url+"/work.php")
+	nodes := w.nodes()
+	i := slices.IndexFunc(nodes, func(n api.Node) bool { return n.Role == role })
+	machine := w.machine(nodes[i].ID)
+	w.eventually(30*time.Second, "the load is under way", func() error {
+		if err := machine.serves(port, 2); err != nil {
+			return err
+		}
+		return visitors.allAnswered(time.Time{})
+	})
+	loss := time.Now()
+	machine.destroy()
+	w.eventually(2*hang, "every visitor is answered again", func() error { return visitors.allAnswered(loss) })
+	w.eventually(60*time.Second, "the machine is replaced", func() error { return w.exactly(len(nodes) - 1) })
+	visitors.stop(t, loss)
+	sent, failed := load.wait(t)
+	t.Logf("a lost %s: %d requests, %d failed", role, sent, failed)
+	if failed > inFlight {
+		t.Errorf("%d of %d requests failed, at most those in flight on the lost machine (%d) may:\n%s", failed, sent, inFlight, load.out)
+	}
+}
+
+// Where php-fpm and nginx take requests on their machines.
+const (
+	fpmPort   = 9000
+	nginxPort = 8080
+)
+
+// serves tells whether at least so many connections to a TCP port of the machine are open.
+func (m machine) serves(port, count int) error {
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", m.Task.PID))
+	if err != nil {
+		return err
+	}
+	const established = "01"
+	open := 0
+	for line := range strings.Lines(string(table)) { // 0: 030010AC:2328 020010AC:C350 01 …
+		f := strings.Fields(line)
+		if len(f) > 3 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) && f[3] == established {
+			open++
+		}
+	}
+	if open < count {
+		return fmt.Errorf("%d connections to port %d are open, want %d", open, port, count)
+	}
+	return nil
 }
 
 // inFlight is how many requests wrk has under way at most.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -38,6 +39,7 @@ type blobs struct {
 	space func() (free, total uint64, err error)
 	slots chan struct{}
 	mu    sync.Mutex // held while a blob becomes named by the database, or is removed because it is not
+	parts parts
 }
 
 func openBlobs(dir string) (*blobs, error) {
@@ -97,26 +99,28 @@ func (b *blobs) receive(ctx context.Context, body io.Reader, announced int64) (_
 		return nil, full(err)
 	}
 	u := &upload{File: f}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, u.drop())
-		}
-	}()
-	sum := sha256.New()
+	if err := b.fill(ctx, u, sha256.New(), body, b.limit); err != nil {
+		return nil, errors.Join(err, u.drop())
+	}
+	return u, nil
+}
+
+// fill reads a body to its end into an upload, of which sum has read what is there.
+func (b *blobs) fill(ctx context.Context, u *upload, sum hash.Hash, body io.Reader, limit int64) error {
 	for {
-		n, err := io.CopyN(io.MultiWriter(f, sum), body, min(spaceEvery, b.limit+1-u.size))
+		n, err := io.CopyN(io.MultiWriter(u.File, sum), body, min(spaceEvery, limit+1-u.size))
 		u.size += n
 		switch {
-		case u.size > b.limit:
-			return nil, b.tooLarge()
+		case u.size > limit:
+			return b.tooLarge()
 		case errors.Is(err, io.EOF):
 			u.sha256 = hex.EncodeToString(sum.Sum(nil))
-			return u, full(f.Sync())
+			return full(u.Sync())
 		case err != nil:
-			return nil, full(fmt.Errorf("receive an archive: %w", err))
+			return full(fmt.Errorf("receive an archive: %w", err))
 		}
 		if err := errors.Join(ctx.Err(), b.room(0)); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
@@ -164,8 +168,8 @@ func (b *blobs) open(sum string) (*os.File, int64, error) {
 	return f, info.Size(), nil
 }
 
-// prune removes the blobs that the database does not name. uploads tells whether interrupted uploads go, too: nobody may
-// upload then.
+// prune removes the blobs that the database does not name. uploads tells whether interrupted uploads go, too, but for those
+// that can go on: nobody may upload then.
 func (b *blobs) prune(named func() (map[string]bool, error), uploads bool) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -177,10 +181,10 @@ func (b *blobs) prune(named func() (map[string]bool, error), uploads bool) error
 	if err != nil {
 		return err
 	}
-	var errs []error
+	errs := []error{b.prunePart(maxParts)}
 	for _, e := range entries {
 		blob := len(e.Name()) == hex.EncodedLen(sha256.Size)
-		if blob && !keep[e.Name()] || !blob && uploads {
+		if blob && !keep[e.Name()] || !blob && uploads && !isPart(e.Name()) {
 			errs = append(errs, os.Remove(filepath.Join(b.dir, e.Name())))
 		}
 	}

@@ -95,6 +95,32 @@ func refuseCode(tx *store.Tx, s store.Service, reason string) error {
 	return nil
 }
 
+// keepCode wants the version that serves again instead of the one that an operation enables, unless that one gets
+// requests already: as far as is recorded, or as the manager says.
+func (d *Director) keepCode(tx *store.Tx, op store.Operation) error {
+	var params codeParams
+	if err := json.Unmarshal(op.Params, &params); err != nil {
+		return fmt.Errorf("parameters of operation %s: %w", op.ID, err)
+	}
+	s, err := tx.Service(op.Application, op.Service)
+	if err != nil {
+		return err
+	}
+	serves := s.CodeServing == params.Version
+	if w := d.worker(op.Application); w != nil && !serves {
+		code := w.link.seen().services[s.ID].Code
+		serves = code != nil && code.Serving == params.Version
+	}
+	if serves {
+		return api.Errorf(api.CodeConflict, "operation %s cannot be cancelled: %s gets requests already; enable another version instead, see: cps %s list-codes %s %s",
+			op.ID, params.Version, s.Type, s.Application, s.ID)
+	}
+	if s.CodeWanted == params.Version {
+		_, err = tx.SetCodeWanted(s.Application, s.ID, s.CodeServing)
+	}
+	return err
+}
+
 // codeOutcome gives the event that ends an operation that enables a version, "" while it goes on.
 func (w *worker) codeOutcome(s *snapshot, v store.Service, seen observed, op store.Operation) (life.OperationEvent, *store.Failure) {
 	var params codeParams

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"conpaas/client/api"
@@ -72,5 +73,48 @@ func TestGoingWithoutKeepsWhatWorks(t *testing.T) {
 		if err := errors.Join(err, db.Close()); err != nil {
 			t.Errorf("without %v: %v", c.without, err)
 		}
+	}
+}
+
+// An operation whose version gets requests is not cancelled, whatever else is still to be done for it.
+func TestServingVersionIsNotCancelled(t *testing.T) {
+	t.Parallel()
+	db, err := store.Open(t.Context(), t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Director{store: db}
+	var user store.User
+	var operation store.Operation
+	err = db.Update(t.Context(), "test", func(tx *store.Tx) error {
+		s, op, err := scaled(t, tx)
+		if err != nil {
+			return err
+		}
+		v, err := tx.AddCodeVersion(store.CodeVersion{Application: s.Application, Service: s.ID, ID: "code-abc234", SHA256: "00", Format: "zip"})
+		if err == nil {
+			_, err = tx.SetCodeWanted(s.Application, s.ID, v.ID)
+		}
+		if err == nil {
+			_, err = tx.CodeServes(s.Application, s.ID, v.ID)
+		}
+		if err != nil {
+			return err
+		}
+		user.ID = op.Owner
+		operation, err = tx.CreateOperation(store.NewOperation{
+			Kind: api.OpServiceCode, Owner: op.Owner, Application: s.Application, Service: s.ID, Params: params(codeParams{Version: v.ID}),
+		})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.CancelOperation(t.Context(), Actor{ID: user.ID}, operation.ID)
+	if api.CodeFrom(err) != api.CodeConflict || !strings.Contains(err.Error(), "code-abc234 gets requests already") {
+		t.Errorf("it is cancelled: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -34,8 +34,11 @@ type CodeUpload struct {
 	Filename    string // its last part counts
 	Description string
 	Enable      bool  // begin to enable it when it has been accepted
-	Size        int64 // announced bytes, -1: not known
+	Size        int64 // announced bytes of Body, -1: not known
 	Body        io.Reader
+
+	SHA256 string // of the whole archive: what comes of one that breaks off is kept, and it can go on. "": it is not
+	Offset int64  // where Body begins in the archive; only with SHA256
 }
 
 // UploadCode adds a version to the code of a service, after its archive has been checked. Nothing is left of an archive
@@ -57,7 +60,7 @@ func (d *Director) UploadCode(ctx context.Context, a Actor, ref, service string,
 	default:
 		return out, api.Errorf(api.CodeThrottled, "%d archives are being uploaded to this director already; try again", maxUploads)
 	}
-	u, err := d.blobs.receive(ctx, in.Body, in.Size)
+	u, err := d.receiveCode(ctx, s, in)
 	if err != nil {
 		return out, err
 	}

@@ -1,15 +1,12 @@
 package app
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"iter"
 	"maps"
 	"strings"
-	"time"
 
 	"conpaas/client/api"
 	"conpaas/client/manager"
@@ -262,44 +259,6 @@ func (d *Director) managerOfNode(ctx context.Context, a Actor, id api.NodeID) (*
 	return client, v, err
 }
 
-// ServiceLog gives the last lines of the agents' logs of a service, each with its node's id.
-func (d *Director) ServiceLog(ctx context.Context, a Actor, ref, service string, part manager.LogRange) (io.ReadCloser, error) {
-	var nodes []store.Node
-	err := d.store.View(ctx, func(r *store.Read) error {
-		s, err := findService(r, a, ref, service)
-		if err != nil {
-			return err
-		}
-		all, err := r.LiveNodes(s.Application)
-		nodes = nodesOf(all, s.ID)
-		return err
-	})
-	if err != nil {
-		return nil, problem(err)
-	}
-	var out bytes.Buffer
-	for _, n := range nodes {
-		if err := d.prefixedLog(ctx, a, n.ID, part, &out); err != nil {
-			fmt.Fprintf(&out, "%s: no log: %v\n", n.ID, err)
-		}
-	}
-	return io.NopCloser(&out), nil
-}
-
-func (d *Director) prefixedLog(ctx context.Context, a Actor, id api.NodeID, part manager.LogRange, out *bytes.Buffer) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	text, err := d.NodeLog(ctx, a, id, "", part)
-	if err != nil {
-		return err
-	}
-	defer text.Close()
-	for _, line := range lastLines(text, part.Lines) {
-		fmt.Fprintf(out, "%s: %s\n", id, line)
-	}
-	return nil
-}
-
 // Console gives what a machine of the actor has printed on its console.
 func (d *Director) Console(ctx context.Context, a Actor, id api.NodeID) (io.ReadCloser, error) {
 	n, err := d.ownNode(ctx, a, id)
@@ -330,18 +289,4 @@ func (d *Director) console(ctx context.Context, n store.Node) (io.ReadCloser, er
 		return nil, api.Errorf(api.CodeNotFound, "the cloud does not know the machine of node %s any more", n.ID)
 	}
 	return text, err
-}
-
-// lastLines reads a text to its end and gives its last n lines.
-func lastLines(text io.Reader, n int) []string {
-	var lines []string
-	scanner := bufio.NewScanner(io.LimitReader(text, 64<<20))
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		lines = append(lines, scanner.Text())
-		if len(lines) > 2*n {
-			lines = append(lines[:0], lines[len(lines)-n:]...)
-		}
-	}
-	return lines[max(0, len(lines)-n):]
 }

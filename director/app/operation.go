@@ -99,7 +99,8 @@ func (d *Director) WatchOperation(ctx context.Context, a Actor, id api.Operation
 }
 
 // CancelOperation ends an operation. Machines that it has added and that are ready stay; the others are no longer
-// wanted. What removes or stops cannot be taken back.
+// wanted. A version that is being checked is no longer wanted, unless it gets requests already. What removes or stops cannot
+// be taken back.
 func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.OperationID) (out api.Operation, err error) {
 	var op store.Operation
 	err = d.store.Update(ctx, "operation.cancelled", func(tx *store.Tx) error {
@@ -109,7 +110,7 @@ func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.Operatio
 		if op.State.Final() {
 			return api.Errorf(api.CodeConflict, "operation %s has ended already: %s", id, op.State)
 		}
-		if !growing(op.Kind) {
+		if !growing(op.Kind) && op.Kind != api.OpServiceCode {
 			return api.Errorf(api.CodeConflict, "operation %s (%s) cannot be cancelled; start or add again when it has ended", id, op.Kind)
 		}
 		switch op.Kind {
@@ -119,6 +120,8 @@ func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.Operatio
 			_, err = tx.SetServiceWanted(op.Application, op.Service, store.ServiceStopped)
 		case api.OpAddNodes:
 			err = keepReady(tx, op)
+		case api.OpServiceCode:
+			err = d.keepCode(tx, op)
 		}
 		if err != nil {
 			return err

@@ -193,6 +193,27 @@ func (d *Director) StartService(ctx context.Context, a Actor, ref, service strin
 	return d.wantService(ctx, a, ref, service, api.OpServiceStart, store.ServiceStarted)
 }
 
+// needsNetwork refuses a service whose programs talk to each other where machines cannot, as far as that is known of other machines
+// there; else the agents say so.
+func needsNetwork(tx *store.Tx, s store.Service) error {
+	kind, _ := api.FindServiceKind(s.Type)
+	if !kind.Hosting {
+		return nil
+	}
+	const none = "none"
+	nodes, err := tx.LiveNodes(s.Application)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if n.Cloud == s.Cloud && n.DataPlane == none {
+			return api.Errorf(api.CodeUnsupported, "service %q of type %s needs machines with a network among each other, and those of cloud %s have none (runtime %s is for tests and benchmarks); use runtime container or another cloud",
+				s.Name, s.Type, n.Cloud, n.Runtime)
+		}
+	}
+	return nil
+}
+
 // StopService removes the machines of a service and keeps the rest.
 func (d *Director) StopService(ctx context.Context, a Actor, ref, service string) (api.Operation, error) {
 	return d.wantService(ctx, a, ref, service, api.OpServiceStop, store.ServiceStopped)
@@ -208,6 +229,11 @@ func (d *Director) wantService(ctx context.Context, a Actor, ref, service string
 		s, err := findService(&tx.Read, a, ref, service)
 		if err != nil {
 			return store.NewOperation{}, err
+		}
+		if wanted == store.ServiceStarted {
+			if err := needsNetwork(tx, s); err != nil {
+				return store.NewOperation{}, err
+			}
 		}
 		if _, err := tx.SetServiceWanted(s.Application, s.ID, wanted); err != nil {
 			return store.NewOperation{}, err

@@ -88,7 +88,7 @@ func (m *manager) report() api.ManagerReport {
 	r := api.ManagerReport{
 		Snapshot: true, Revision: m.spec.Application.Revision, Settled: true,
 		Plan: &api.NodePlan{Revision: m.spec.Application.Revision},
-		Self: &api.NodeStatus{Node: m.node, Version: "test", DataPlane: "none", Trust: m.cloud.Trust(m.node)},
+		Self: &api.NodeStatus{Node: m.node, Version: "test", DataPlane: "userspace", Trust: m.cloud.Trust(m.node)},
 	}
 	nodes := make(map[api.ServiceID][]api.NodeInfo)
 	for _, n := range m.spec.Nodes {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"strconv"
@@ -31,12 +32,23 @@ func (s *server) codeRoutes() {
 		) (*body[api.List[api.CodeVersion]], error) {
 			return answer(s.director.CodeVersions(ctx, actor(ctx), in.Application, in.Service, in.page()))
 		})
+	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one + "/code/uploads/{sha256}", ID: "show-upload", Summary: "How much of an archive is there of an upload that has broken off; one that would not be taken is refused"},
+		user(), func(ctx context.Context, in *struct {
+			ServicePath
+			SHA256 string `path:"sha256" doc:"Of the whole archive"`
+			Size   int64  `query:"size" doc:"Bytes of the whole archive"`
+		},
+		) (*body[api.CodeUpload], error) {
+			return answer(s.director.CodeUploaded(ctx, actor(ctx), in.Application, in.Service, in.SHA256, in.Size))
+		})
 	s.api.Raw(wire.Route{
 		Method: http.MethodPost, Path: one + "/code", ID: "upload-code", Status: http.StatusCreated, MaxBody: app.MaxArchive + 1,
-		Summary: "Add a version: the body is a tar, tar.gz, tar.bz2, tar.xz or zip archive",
+		Summary: "Add a version: the body is a tar, tar.gz, tar.bz2, tar.xz or zip archive, or with sha256 and offset the rest of one, which can go on when it breaks off",
 		Query: []wire.Query{
 			wire.QueryText("filename", "Of the archive"), wire.QueryText("description", "For people"),
 			wire.QueryFlag("enable", "Give requests this version, once every machine has checked it"),
+			wire.QueryText("sha256", "Of the whole archive, so that the upload can go on when it breaks off"),
+			wire.QueryNumber("offset", 0, math.MaxInt, "Bytes of the archive that are there already; with sha256"),
 		},
 	}, user(), s.uploadCode)
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: one + "/code/enable", ID: "enable-code", Summary: "Give requests another version, once every machine has checked it", Status: http.StatusAccepted},
@@ -61,8 +73,13 @@ func (s *server) codeRoutes() {
 
 func (s *server) uploadCode(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 	q := r.URL.Query()
+	offset := wire.Number(r, "offset", 0)
+	if offset > 0 && q.Get("sha256") == "" {
+		return api.InField("query.offset", "want it together with sha256")
+	}
 	v, err := s.director.UploadCode(r.Context(), actor(r.Context()), path("application"), path("service"), app.CodeUpload{
 		Filename: q.Get("filename"), Description: q.Get("description"), Enable: wire.Flag(r, "enable"), Size: r.ContentLength, Body: r.Body,
+		SHA256: q.Get("sha256"), Offset: int64(offset),
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -85,9 +86,12 @@ func (s *server) serviceRoutes() {
 		) (*body[api.List[api.Node]], error) {
 			return answer(s.director.ServiceNodes(ctx, actor(ctx), in.Application, in.Service, in.page()))
 		})
-	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "service-log", Summary: "Logs of the agents of a service as text, each line with its node", Query: logQuery()[:1]},
+	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "service-log", Summary: "Logs of a service as text, each line with its node", Query: []wire.Query{
+		logQuery()[0], wire.QueryText("kind", "Which: agent, error or access; default agent"),
+	}},
 		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
-			text, err := s.director.ServiceLog(r.Context(), actor(r.Context()), path("application"), path("service"), logRange(r))
+			kind := cmp.Or(api.LogKind(r.URL.Query().Get("kind")), api.LogAgent)
+			text, err := s.director.ServiceLog(r.Context(), actor(r.Context()), path("application"), path("service"), kind, logRange(r))
 			if err != nil {
 				return err
 			}

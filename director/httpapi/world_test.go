@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,6 @@ func (w *world) routes() []wire.RouteInfo {
 func (w *world) values() map[string]string {
 	return map[string]string{
 		"application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation,
-		"cloud": "default", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent",
+		"cloud": "default", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "sha256": strings.Repeat("a", 64),
 	}
 }

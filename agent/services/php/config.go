@@ -1,6 +1,7 @@
 package php
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -18,6 +19,7 @@ var (
 	plainPath   = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)+$`)
 	plainNode   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
 	versionName = regexp.MustCompile(`^code-([A-Za-z0-9]{6}|default)$`)
+	hostName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
 	digestHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
@@ -26,6 +28,9 @@ const (
 	maxServers  = 4096
 	maxVersions = 16
 	maxPassword = 512
+
+	maxPatience   = 2 * 3600 // seconds
+	usualPatience = 60
 )
 
 // wanted are the roles of the machine; nil for one that it does not have.
@@ -94,20 +99,51 @@ func checkProxy(c api.PHPProxyConfig, n service.Node) error {
 	if err := checkServers(c.Webs); err != nil {
 		return err
 	}
+	if c.Sessions == nil && len(c.Holders) > 0 {
+		return fmt.Errorf("it names machines that lock sessions, and no sessions")
+	}
 	if c.Sessions == nil {
 		return nil
 	}
 	if err := checkListen(c.Sessions.Listen, n); err != nil {
 		return err
 	}
+	if err := checkHolders(c.Holders); err != nil {
+		return err
+	}
 	return checkPassword(c.Sessions.Password)
 }
+
+func checkHolders(all []api.LockHolder) error {
+	if len(all) > maxServers {
+		return fmt.Errorf("it names %d machines that lock sessions; at most %d are allowed", len(all), maxServers)
+	}
+	for _, l := range all {
+		if !l.Address.Is4() || l.Address.IsUnspecified() || !hostName.MatchString(l.Name) {
+			return fmt.Errorf("%.80q at %.80q is no machine that locks sessions", l.Name, l.Address.String())
+		}
+	}
+	return nil
+}
+
+func checkPatience(seconds int) error {
+	if seconds < 0 || seconds > maxPatience {
+		return fmt.Errorf("it gives programs %d seconds; allowed are 1 to %d", seconds, maxPatience)
+	}
+	return nil
+}
+
+// patience gives the seconds that a configuration names, or the usual ones.
+func patience(named int) int { return cmp.Or(named, usualPatience) }
 
 func checkWeb(c api.PHPWebConfig, n service.Node) error {
 	if err := checkListen(c.Listen, n); err != nil {
 		return err
 	}
 	if err := checkServers(c.Backends); err != nil {
+		return err
+	}
+	if err := checkPatience(c.Patience); err != nil {
 		return err
 	}
 	return checkVersions(c.Versions)
@@ -126,6 +162,9 @@ func checkBackend(c api.PHPBackendConfig, n service.Node) error {
 	if _, err := iniSettings(c.Settings); err != nil {
 		return err
 	}
+	if err := checkPatience(c.Patience); err != nil {
+		return err
+	}
 	return checkVersions(c.Versions)
 }
 
@@ -133,6 +172,9 @@ func checkBackend(c api.PHPBackendConfig, n service.Node) error {
 func checkListen(a netip.AddrPort, n service.Node) error {
 	if err := checkAddress(a); err != nil {
 		return err
+	}
+	if a.Addr() != n.Address && !n.Active {
+		return fmt.Errorf("it says to listen on %s, and this machine has no network with the others (runtime process is for tests and benchmarks); use runtime container or another cloud", a)
 	}
 	if a.Addr() != n.Address {
 		return fmt.Errorf("it says to listen on %s, and this node's address is %s", a, n.Address)

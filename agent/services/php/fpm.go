@@ -48,8 +48,11 @@ type fpmValues struct {
 	Listen        netip.AddrPort
 	Status        string // path of the socket that answers how it is
 	Uploads, Temp string
+	AccessLog     string
 	Settings      []setting
 	Sessions      string // URL for php-redis
+	Patience      int    // seconds that a session is locked at most
+	Retries       int    // looks at the lock of another request, 20 ms between them
 	Drain         int    // seconds for requests in flight at a reload
 }
 
@@ -66,6 +69,9 @@ func (s *Half) applyFPM(ctx context.Context, h *host.Host, p paths, want api.PHP
 		if err := h.State().Mkdir(dir, 0o700, user); err != nil {
 			return err
 		}
+	}
+	if err := openLog(h, fpmAccess); err != nil {
+		return err
 	}
 	conf, ini, mark, err := renderFPM(p, want)
 	if err != nil {
@@ -121,9 +127,11 @@ func renderFPM(p paths, want api.PHPBackendConfig) (conf, ini []byte, mark strin
 	if err != nil {
 		return nil, nil, "", err
 	}
+	const looksPerSecond = 50
 	v := fpmValues{
+		Patience: patience(want.Patience), Retries: patience(want.Patience) * looksPerSecond,
 		User: webUser, Mark: markHere, Listen: want.Listen, Status: statusSocket(p),
-		Uploads: p.temp + "/uploads", Temp: p.temp + "/php", Settings: settings, Drain: int(drainTime.Seconds()),
+		AccessLog: p.log(fpmAccess), Uploads: p.temp + "/uploads", Temp: p.temp + "/php", Settings: settings, Drain: int(drainTime.Seconds()),
 		Sessions: "tcp://" + want.Sessions.Listen.String() + "?auth=" + url.QueryEscape(want.Sessions.Password) + "&timeout=2&read_timeout=5",
 	}
 	if conf, err = render(fpmConf, v); err != nil {

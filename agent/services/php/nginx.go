@@ -24,9 +24,11 @@ const (
 type nginxValues struct {
 	User, Mark      string
 	Run, Temp, Code string
+	AccessLog       string
 	Listen          netip.AddrPort
 	Versions        []string
 	Backends        []api.Server
+	Patience        int // seconds
 }
 
 func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.PHPWebConfig) error {
@@ -35,6 +37,9 @@ func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.P
 		return fmt.Errorf("%w; the image needs the package nginx-light", err)
 	}
 	if err := h.State().Mkdir(tempDir+"/nginx", 0o755, host.User{}); err != nil {
+		return err
+	}
+	if err := openLog(h, nginxAccess); err != nil {
 		return err
 	}
 	versions, err := usable(h)
@@ -84,7 +89,8 @@ func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.P
 
 func renderNginx(p paths, want api.PHPWebConfig, versions []string) (conf []byte, mark string, err error) {
 	conf, err = render(nginxConf, nginxValues{
-		User: webUser, Mark: markHere, Run: p.run, Temp: p.temp + "/nginx", Code: p.code, Listen: want.Listen, Versions: versions, Backends: want.Backends,
+		User: webUser, Mark: markHere, Run: p.run, Temp: p.temp + "/nginx", Code: p.code, AccessLog: p.log(nginxAccess), Listen: want.Listen, Versions: versions, Backends: want.Backends,
+		Patience: patience(want.Patience),
 	})
 	if err != nil {
 		return nil, "", err

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -105,7 +106,35 @@ func (s *Half) Apply(ctx context.Context, h *host.Host, n service.Node, roles []
 	if want.proxy != nil {
 		fail(api.RoleProxy, s.applyHAProxy(ctx, h, p, n, *want.proxy))
 	}
+	if n.Active && len(want.broken) == 0 {
+		h.Neighbours().Watch(neighbours(n, want))
+	}
 	return errs
+}
+
+// neighbours are the machines whose loss ends what waits for them, each with what else is to be done then: requests that
+// wait for a server get an error or another server, and the sessions that a lost one has locked are released.
+func neighbours(n service.Node, want wanted) map[netip.Addr]func(context.Context) {
+	all := make(map[netip.Addr]func(context.Context))
+	if want.web != nil {
+		for _, s := range want.web.Backends {
+			all[s.Address.Addr()] = nil
+		}
+	}
+	if want.proxy != nil {
+		for _, s := range want.proxy.Webs {
+			all[s.Address.Addr()] = nil
+		}
+		for _, l := range want.proxy.Holders {
+			store := *want.proxy.Sessions
+			all[l.Address] = func(ctx context.Context) { _, _ = releaseLocks(ctx, store, l.Name) } // or they end by themselves
+		}
+	}
+	if want.backend != nil {
+		all[want.backend.Sessions.Listen.Addr()] = nil
+	}
+	delete(all, n.Address)
+	return all
 }
 
 // endOthers ends the programs of roles that the machine no longer has. A role whose configuration is wrong goes on
@@ -129,6 +158,7 @@ func (s *Half) endOthers(ctx context.Context, h *host.Host, want wanted) map[api
 
 // Stop implements service.Half. Requests in flight are answered first, for as long as drainTime.
 func (s *Half) Stop(ctx context.Context, h *host.Host) error {
+	h.Neighbours().Watch(nil)
 	errs := make([]error, 3)
 	var all sync.WaitGroup
 	for i, name := range []string{haproxy, nginx, fpm} {
@@ -141,6 +171,8 @@ func (s *Half) Stop(ctx context.Context, h *host.Host) error {
 // paths are where the files of the service are. All of them are plain words to every program.
 type paths struct {
 	state, run, code, config, temp string
+
+	log func(name string) string
 }
 
 // Below the state directory and the run directory.
@@ -166,9 +198,9 @@ func newPaths(h *host.Host) (paths, error) {
 	errs = append(errs, h.State().Mkdir(checkDir, 0o700, host.User{}), h.Run().Mkdir(runDir, 0o755, host.User{}))
 	p := paths{
 		state: h.State().Path(stateDir), run: h.Run().Path(runDir), code: h.State().Path(codeDir),
-		config: h.State().Path(configDir), temp: h.State().Path(tempDir),
+		config: h.State().Path(configDir), temp: h.State().Path(tempDir), log: h.Logs().Path,
 	}
-	for _, path := range []string{p.state, p.run} {
+	for _, path := range []string{p.state, p.run, p.log(nginxAccess)} {
 		if !plainPath.MatchString(path) {
 			errs = append(errs, fmt.Errorf("the programs of the service cannot use the path %q; choose a root of letters, digits, '.', '_' and '-'", path))
 		}

@@ -1,15 +1,12 @@
 package php
 
 import (
-	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net"
 	"net/netip"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"conpaas/agent/host"
@@ -64,30 +61,13 @@ func renderRedis(dir string, want api.SessionsStore) ([]byte, error) {
 
 // askRedis logs in as PHP does and asks whether it serves.
 func askRedis(ctx context.Context, at api.SessionsStore) error {
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", at.Listen.String())
+	r, err := loginRedis(ctx, at, askTime)
 	if err != nil {
-		return fmt.Errorf("ask Redis: %w", err)
+		return err
 	}
-	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
-	if _, err := fmt.Fprintf(conn, "*2\r\n$4\r\nAUTH\r\n$%d\r\n%s\r\n*1\r\n$4\r\nPING\r\n", len(at.Password), at.Password); err != nil {
-		return fmt.Errorf("ask Redis: %w", err)
-	}
-	answers := bufio.NewReader(conn)
-	for _, want := range []string{"+OK", "+PONG"} {
-		line, err := answers.ReadString('\n')
-		if err != nil {
-			return fmt.Errorf("ask Redis: %w", err)
-		}
-		if got := strings.TrimSpace(line); got != want {
-			return fmt.Errorf("redis on %s answers %.200q", at.Listen, got)
-		}
-	}
-	return nil
+	defer r.Close()
+	_, err = r.do("PING")
+	return err
 }
 
 // noteReload remembers when a program was told to take over a configuration.

@@ -75,6 +75,11 @@ func TestHostileValuesAreRefused(t *testing.T) {
 				proxy.Webs[0].Node = api.NodeID(text)
 				try("node", api.RoleProxy, proxy)
 			}
+			if !hostName.MatchString(text) {
+				proxy, _, _ = goodRoles()
+				proxy.Holders = []api.LockHolder{{Address: netip.MustParseAddr("10.0.0.1"), Name: text}}
+				try("holder of locks", api.RoleProxy, proxy)
+			}
 			for _, name := range []string{"max_execution_time", "memory_limit", "upload_max_filesize", "post_max_size", "log_errors", "display_errors", text} {
 				backend.Settings = map[string]string{name: text}
 				try("setting "+name, api.RoleBackend, backend)
@@ -100,6 +105,8 @@ func TestHostileValuesAreRefused(t *testing.T) {
 		"no time":            func(c *api.PHPBackendConfig) { c.Settings["max_execution_time"] = "0" },
 		"time with a sign":   func(c *api.PHPBackendConfig) { c.Settings["max_execution_time"] = "+5" },
 		"functions":          func(c *api.PHPBackendConfig) { c.Settings["disable_functions"] = "a\"\nallow_url_include=On" },
+		"patience":           func(c *api.PHPBackendConfig) { c.Patience = maxPatience + 1 },
+		"no patience":        func(c *api.PHPBackendConfig) { c.Patience = -1 },
 		"many versions":      func(c *api.PHPBackendConfig) { c.Versions = make([]api.CodeBlob, maxVersions+1) },
 	} {
 		_, _, c := goodRoles()
@@ -257,7 +264,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		roles := []api.RoleSpec{{Role: api.RoleProxy, Config: data}, {Role: api.RoleWeb, Config: data}, {Role: api.RoleBackend, Config: data}}
 		want := decodeAll(roles, node, func(api.Role, error) {})
-		p := paths{state: "/s", run: "/r", code: "/c", config: "/f", temp: "/t"}
+		p := paths{state: "/s", run: "/r", code: "/c", config: "/f", temp: "/t", log: func(name string) string { return "/l/" + name }}
 		if want.web != nil {
 			text, _, err := renderNginx(p, *want.web, nil)
 			plain, _, _ := renderNginx(p, api.PHPWebConfig{Listen: want.web.Listen}, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ const logLines = 10
 
 // Status implements service.Half.
 func (s *Half) Status(ctx context.Context, h *host.Host, n service.Node, roles []api.RoleSpec) []api.RoleStatus {
+	boundLogs(h)
 	broken := map[api.Role]error{}
 	want := decodeAll(roles, n, func(r api.Role, err error) { broken[r] = err })
 	p, err := newPaths(h)
@@ -159,6 +161,9 @@ func (s *Half) backendStatus(ctx context.Context, h *host.Host, p paths, want wa
 	facts.Checked, facts.Refused = judge(h, c.Versions, true)
 	now, active, err := askFPM(ctx, p)
 	facts.Active = active
+	if name, err := os.Hostname(); err == nil && hostName.MatchString(name) {
+		facts.Host = name
+	}
 	if c.Drain {
 		return s.drained(h, facts, err)
 	}

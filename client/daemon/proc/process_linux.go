@@ -179,7 +179,7 @@ func (p *Process) watch() {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				rotate(p.state.LogFile)
+				Rotate(p.state.LogFile)
 			}
 		}
 	})

@@ -11,10 +11,10 @@ const (
 	rotateEvery = 2 * time.Second
 )
 
-// rotate moves the content of a log that has grown too large to the same name with .1 appended. The program keeps the file
+// Rotate moves the content of a log that has grown too large to the same name with .1 appended. The program keeps the file
 // open, so that it is copied and cut: lines that are written between the two are lost. A log that cannot be rotated
 // stays as it is, since its program matters more.
-func rotate(path string) {
+func Rotate(path string) {
 	info, err := os.Stat(path)
 	if err != nil || info.Size() <= logMax {
 		return

@@ -122,7 +122,7 @@ func (s Spec) files() ([]*os.File, func(), error) {
 	case Inherit:
 		return []*os.File{null, os.Stdout, os.Stderr}, func() { null.Close() }, nil
 	}
-	rotate(s.Log)
+	Rotate(s.Log)
 	// Without O_APPEND a program would go on at its old place in a log that was cut.
 	output, err := os.OpenFile(s.Log, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o640)
 	if err != nil {

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
+	"strconv"
 
 	"conpaas/client/api"
 	"conpaas/manager/service"
@@ -43,7 +45,7 @@ func (f *fleet) proxyConfig(m *machine) service.Config {
 	proxy := api.PHPProxyConfig{Port: Port, Version: f.version(m), Webs: list(f.webList[m.ID], webPort)}
 	if m == f.first {
 		store := f.sessions()
-		proxy.Sessions = &store
+		proxy.Sessions, proxy.Holders = &store, f.holders()
 	}
 	c.Roles = append(c.Roles, role(api.RoleProxy, proxy))
 	if m != f.first {
@@ -66,13 +68,14 @@ func (f *fleet) proxyConfig(m *machine) service.Config {
 
 func (f *fleet) web(m *machine) api.RoleSpec {
 	return role(api.RoleWeb, api.PHPWebConfig{
-		Listen: netip.AddrPortFrom(m.Overlay, webPort), Versions: f.versions, Backends: list(f.upstream[m.ID], backendPort),
+		Listen: netip.AddrPortFrom(m.Overlay, webPort), Versions: f.versions, Backends: list(f.upstream[m.ID], backendPort), Patience: f.patience(),
 	})
 }
 
 func (f *fleet) backend(m *machine, drain bool) api.RoleSpec {
 	return role(api.RoleBackend, api.PHPBackendConfig{
-		Listen: netip.AddrPortFrom(m.Overlay, backendPort), Versions: f.versions, Settings: f.settings(), Sessions: f.sessions(), Drain: drain,
+		Listen: netip.AddrPortFrom(m.Overlay, backendPort), Versions: f.versions, Settings: f.settings(), Sessions: f.sessions(),
+		Patience: f.patience(), Drain: drain,
 	})
 }
 
@@ -83,6 +86,43 @@ func (f *fleet) sessions() api.SessionsStore {
 		s.Listen = netip.AddrPortFrom(f.first.Overlay, sessionsPort)
 	}
 	return s
+}
+
+// hostName is what a host name looks like that is passed on: an agent may say anything.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
+
+// holders are the other machines whose programs may lock sessions: the backends in use. Of several machines with one host
+// name nobody could tell whose a lock is: they are left out.
+func (f *fleet) holders() (out []api.LockHolder) {
+	count := make(map[string]int)
+	for _, m := range f.machines {
+		count[m.part(api.RoleBackend).facts.Host]++
+	}
+	used := make(map[*machine]bool)
+	for _, servers := range f.upstream {
+		for _, m := range servers {
+			used[m] = true
+		}
+	}
+	for _, m := range f.machines {
+		name := m.part(api.RoleBackend).facts.Host
+		if m != f.first && used[m] && count[name] == 1 && hostName.MatchString(name) {
+			out = append(out, api.LockHolder{Address: m.Overlay, Name: name})
+		}
+	}
+	return out
+}
+
+// Bounds of how long a program may say nothing.
+const (
+	shortestPatience = 60 // seconds
+	extraPatience    = 30 // seconds beyond max_execution_time, which does not count waiting for others
+)
+
+// patience is for how many seconds a program may say nothing.
+func (f *fleet) patience() int {
+	seconds, _ := strconv.Atoi(f.settings()["max_execution_time"])
+	return max(shortestPatience, seconds+extraPatience)
 }
 
 // settings gives the php.ini directives: what the user has set, else the catalogue's defaults.

@@ -110,6 +110,10 @@ func TestBackendOfAWebThatLagsBehind(t *testing.T) {
 		w.apply(web)
 		w.report(web)
 	}
+	for proxy := w.of(api.RoleProxy)[0]; len(proxy.sent) > 0; { // it is told whose locks there may be
+		w.apply(proxy)
+		w.report(proxy)
+	}
 	w.think()
 	if !decodeOf(w, added).backend.Drain {
 		t.Error("it is not drained in the end")

@@ -1,6 +1,7 @@
 package php
 
 import (
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
@@ -69,8 +70,8 @@ func TestPacked(t *testing.T) {
 	settings["memory_limit"] = "64M"
 	for _, pair := range [][2]any{
 		{&api.PHPProxyConfig{Port: 80, Version: api.CodeDefault, Webs: []api.Server{{Node: "n1", Address: overlay(8080)}}, Sessions: &store}, got.proxy},
-		{&api.PHPWebConfig{Listen: overlay(8080), Versions: code, Backends: []api.Server{{Node: "n1", Address: overlay(9000)}}}, got.web},
-		{&api.PHPBackendConfig{Listen: overlay(9000), Versions: code, Settings: settings, Sessions: store}, got.backend},
+		{&api.PHPWebConfig{Listen: overlay(8080), Versions: code, Backends: []api.Server{{Node: "n1", Address: overlay(9000)}}, Patience: 60}, got.web},
+		{&api.PHPBackendConfig{Listen: overlay(9000), Versions: code, Settings: settings, Sessions: store, Patience: 60}, got.backend},
 	} {
 		if diff := cmp.Diff(pair[0], pair[1], same); diff != "" {
 			t.Error(diff)
@@ -131,9 +132,10 @@ func TestFewerBackends(t *testing.T) {
 			t.Errorf("%s is drained while the web uses it", b.info.ID)
 		}
 	}
-	web := w.of(api.RoleWeb)[0]
-	w.apply(web)
-	w.report(web)
+	for _, user := range []*box{w.of(api.RoleWeb)[0], w.of(api.RoleProxy)[0]} { // the proxy is told whose locks there may be
+		w.apply(user)
+		w.report(user)
+	}
 	w.think()
 	for _, b := range all[1:] {
 		if got := decodeOf(w, b); !got.backend.Drain {
@@ -319,6 +321,57 @@ func TestRestartDisturbsNobody(t *testing.T) {
 		w.push()
 		if w.pushes != before || w.plan.State != api.StateRunning {
 			t.Errorf("%v: %v are sent, the plan says %s (%s)", size, w.sends(), w.plan.State, w.plan.Reason)
+		}
+	}
+}
+
+// The first proxy knows whose locks of sessions are whose; where two machines have one name nobody does. Patience follows
+// max_execution_time.
+func TestHoldersAndPatience(t *testing.T) {
+	w := settled(t, 1, 0, 0)
+	w.spec.Nodes[api.RoleBackend] = 2
+	w.spec.Settings = map[string]string{"max_execution_time": "300"}
+	w.quiet()
+	if err := w.end(); err != nil {
+		t.Fatal(err)
+	}
+	first := w.machines["n1"].runs
+	var want []api.LockHolder
+	for _, id := range []api.NodeID{"n2", "n3"} {
+		want = append(want, api.LockHolder{Address: w.machines[id].info.Overlay, Name: "host-of-" + string(id)})
+	}
+	same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+	if diff := cmp.Diff(want, first.proxy.Holders, same); diff != "" {
+		t.Error(diff)
+	}
+	if a, b := first.web.Patience, w.machines["n2"].runs.backend.Patience; a != 330 || b != 330 {
+		t.Errorf("programs may say nothing for %d and %d seconds, want 330", a, b)
+	}
+	for _, name := range []string{"host-of-n2", "x y", ""} {
+		in := w.input()
+		for i, n := range in.Nodes {
+			if n.ID != "n3" {
+				continue
+			}
+			status := *n.Status
+			status.Roles = slices.Clone(status.Roles)
+			for j := range status.Roles {
+				var facts api.PHPFacts
+				if err := json.Unmarshal(status.Roles[j].Facts, &facts); err != nil {
+					t.Fatal(err)
+				}
+				facts.Host = name
+				status.Roles[j].Facts, _ = json.Marshal(facts)
+			}
+			in.Nodes[i].Status = &status
+		}
+		got := decode("", Half{}.Plan(in).Nodes["n1"]).proxy.Holders
+		left := want[:1]
+		if name == "host-of-n2" {
+			left = nil
+		}
+		if diff := cmp.Diff(left, got, same); diff != "" {
+			t.Errorf("n3 calls itself %q: %s", name, diff)
 		}
 	}
 }

@@ -287,6 +287,7 @@ func (b *box) state() *api.NodeStatus {
 		case api.RoleWeb:
 			facts.Servers = names(b.runs.web.Backends)
 		case api.RoleBackend:
+			facts.Host = "host-of-" + string(b.info.ID)
 			if b.runs.backend.Drain && !b.up[r] {
 				status.State = api.RoleDrained
 			} else if b.runs.backend.Drain {
