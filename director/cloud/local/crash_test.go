@@ -22,6 +22,7 @@ import (
 	"conpaas/director/cloud/local/cgroup"
 	"conpaas/director/cloud/local/mount"
 	"conpaas/director/cloud/local/task"
+	"conpaas/director/cloud/local/userns"
 )
 
 // crashJob names the environment variable that turns the test binary into a director, which kills itself.
@@ -45,6 +46,15 @@ func direct(text string) int {
 	}
 	if j.Work == "user" {
 		return j.user(context.Background())
+	}
+	if j.Work == "leave" {
+		report, err := userns.Leave(context.Background())
+		fmt.Println(strings.Join(report, "\n"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return 0
 	}
 	if err := j.run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
