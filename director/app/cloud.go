@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"conpaas/client/api"
+	"conpaas/director/cloud"
 	"conpaas/director/store"
 )
 
@@ -35,6 +36,9 @@ func (d *Director) Clouds(ctx context.Context, a Actor) ([]api.Cloud, error) {
 		c := api.Cloud{Name: name, Kind: p.kind}
 		if a.Admin {
 			c.Options, c.Nodes = p.options, counts[name]
+			if host, ok := p.provider.(cloud.Host); ok {
+				c.Isolation = host.Isolation()
+			}
 		}
 		out = append(out, c)
 	}

@@ -1,7 +1,6 @@
 package local_test
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"conpaas/director/cloud"
 	"conpaas/director/cloud/local/userns"
+	"conpaas/director/cloud/local/userns/usernstest"
 )
 
 // asUser names the environment variable that lets the test binary, run by an ordinary user, enter the namespace that
@@ -30,54 +29,74 @@ func enterNamespace() {
 	}
 }
 
-// ordinary is a user of this host, made for one test, with a directory.
-type ordinary struct{ name, dir string }
+// ordinary is a user of this host with the test binary.
+type ordinary struct {
+	usernstest.User
+	program string
+}
 
-// newOrdinary makes the user; the test removes the user again, which the host refuses while there are processes.
 func newOrdinary(t *testing.T) ordinary {
 	t.Helper()
-	u := ordinary{name: fmt.Sprint("cps-test-", os.Getpid()), dir: t.TempDir()}
-	must := func(name string, args ...string) {
-		t.Helper()
-		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", name, err, out)
-		}
-	}
-	must("useradd", "--no-create-home", "--home-dir", u.dir, "--shell", "/bin/sh", u.name)
-	t.Cleanup(func() {
-		if out, err := exec.Command("userdel", u.name).CombinedOutput(); err != nil {
-			t.Errorf("userdel: %v: %s", err, out)
-		}
-	})
-	copyProgram(t, os.Args[0], filepath.Join(u.dir, "director"))
-	// Hosts have the TUN device open to all or closed; the user sees one that is open.
-	err := errors.Join(os.Mkdir(filepath.Join(u.dir, "tmp"), 0o700), os.Chmod(filepath.Dir(u.dir), 0o755), os.Chmod(u.dir, 0o755),
-		unix.Mknod(filepath.Join(u.dir, "tun"), unix.S_IFCHR|0o666, int(unix.Mkdev(10, 200))), os.Chmod(filepath.Join(u.dir, "tun"), 0o666))
-	if err != nil {
-		t.Fatal(err)
-	}
-	must("chown", "-R", u.name, filepath.Join(u.dir, "tmp"))
+	u := ordinary{User: usernstest.New(t)}
+	u.program = filepath.Join(u.Dir, "director")
+	copyProgram(t, os.Args[0], u.program)
 	return u
 }
 
-// command is the test binary as the user runs it.
-func (u ordinary) command(env []string, args ...string) *exec.Cmd {
-	const become = `mount --bind "$1/tun" /dev/net/tun && cd "$1/tmp" && user=$2 && shift 2 && exec setpriv --reuid "$user" --regid "$user" --clear-groups -- "$@"`
-	c := exec.Command("unshare", append([]string{"--mount", "--", "/bin/sh", "-c", become, "sh", u.dir, u.name, filepath.Join(u.dir, "director")}, args...)...)
-	c.Env = append(append(os.Environ(), "TMPDIR="+filepath.Join(u.dir, "tmp"), "HOME="+u.dir), env...)
-	return c
+// inside is the test binary as the user runs it, in the user's namespace.
+func (u ordinary) inside(job string, args ...string) *exec.Cmd {
+	return u.Command([]string{asUser + "=" + filepath.Join(u.Dir, "data"), crashJob + "=" + job}, u.program, args...)
 }
 
-// TestOrdinaryUser runs the tests of containers as an ordinary user.
+// leave ends the user's namespace, in which there must be nobody any more.
+func (u ordinary) leave(t *testing.T) {
+	t.Helper()
+	out, err := u.inside(`{"Work":"leave"}`).CombinedOutput()
+	if err != nil || strings.Count(string(out), "\n") != 2 || !strings.Contains(string(out), "which held the user namespace") {
+		t.Errorf("the namespace was left with %v: %s", err, out)
+	}
+}
+
+// TestOrdinaryUser runs the tests of containers as an ordinary user: the rules of all clouds, crashes at every place,
+// cleaning, the network, and what machines may do.
 func TestOrdinaryUser(t *testing.T) {
+	t.Parallel()
 	u := newOrdinary(t)
-	space := filepath.Join(u.dir, "tmp", "space")
-	out, err := u.command([]string{asUser + "=" + space}, "-test.v", "-test.run", os.Getenv("ORD_RUN"), "-test.skip", "TestOrdinaryUser|process").CombinedOutput()
-	if err != nil || strings.Contains(string(out), "no tests to run") {
+	const tests = "^Test(Conformance|Crash|Clean|CleanCrash|Death|HostRestart|KilledInCreate|NetworkLost|Orphans|Publish.*|Apart|DirectorInside|HostNetwork|Image.*|Inside)$/^container$"
+	out, err := u.inside("", "-test.v", "-test.run", tests).CombinedOutput()
+	if err != nil || strings.Count(string(out), "\n--- PASS: Test") != 18 {
 		t.Errorf("%v: %s", err, out)
 	}
-	out, err = u.command([]string{asUser + "=" + space, crashJob + `={"Work":"leave"}`}).CombinedOutput()
-	if err != nil || strings.Count(string(out), "\n") != 2 || !strings.Contains(string(out), "which held the user namespace") {
-		t.Errorf("left with %v: %s", err, out)
+	u.leave(t)
+}
+
+// TestOrdinaryUserLimits: what cannot be kept without control groups is refused, not forgotten.
+func TestOrdinaryUserLimits(t *testing.T) {
+	t.Parallel()
+	u := newOrdinary(t)
+	job := `{"Work":"limits","Dir":"` + filepath.Join(u.Dir, "data", "cloud") + `","Options":{"ROOTFS":"` + u.Dir + `"}}`
+	out, err := u.inside(job).CombinedOutput()
+	if err != nil || strings.Count(string(out), "cannot be kept") != 5 {
+		t.Errorf("limits were not refused 5 times: %v: %s", err, out)
+	}
+	u.leave(t)
+}
+
+// TestOtherOwner: root does not take the machines of an ordinary user for its own, which would run as root then.
+func TestOtherOwner(t *testing.T) {
+	t.Parallel()
+	u := newOrdinary(t)
+	c := configuration(t, nil)
+	c.Dir = filepath.Join(u.Dir, "cloud")
+	if out, err := u.Command(nil, "/bin/mkdir", c.Dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	l := open(t, c)
+	err := l.Start(t.Context())
+	if cloud.KindOf(err) != cloud.KindPermanent || !strings.Contains(err.Error(), "as that user") {
+		t.Errorf("start: %v", err)
+	}
+	if _, err := l.Clean(t.Context()); !strings.Contains(fmt.Sprint(err), "as that user") {
+		t.Errorf("clean: %v", err)
 	}
 }
