@@ -110,7 +110,7 @@ func (k *containers) check(ctx context.Context) []api.Check {
 			return rootfs.Mappable(ctx, where, k.cloud.set.ids)
 		}, "its file system can be shown to machines"),
 		verdict("TUN device", func() error { return k.cloud.mode.checkTUN(dir) }, "machines can open it"),
-		verdict("ROOTFS", k.checkRootfs, "there is an image of machines"),
+		verdict("ROOTFS", k.checkRootfs, k.cloud.set.rootfs),
 		verdict("SUBNET", func() error {
 			if err := apart(k.cloud.set.subnet); err != nil && !k.cloud.inUse() {
 				return err

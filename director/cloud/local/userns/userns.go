@@ -32,7 +32,6 @@ type Place struct {
 	User   string    `json:"user"`   // names the user namespace, as /proc/self/ns/user does
 	Holder task.Task `json:"holder"` // keeps it alive
 	File   string    `json:"file"`   // which the holder has locked
-	Dir    string    `json:"dir"`    // the program's working directory
 }
 
 // Inside gives the place to which Enter has brought this program; false where it has not.
@@ -54,10 +53,7 @@ func Ordinary() bool {
 // Enter replaces this program by itself inside the namespaces that belong to a directory, which are made where nobody
 // holds them. Inside, and for root, it returns nil at once. An error names what the host lacks.
 func Enter(dir string) error {
-	if p, inside := Inside(); inside {
-		return os.Chdir(p.Dir)
-	}
-	if !Ordinary() {
+	if _, inside := Inside(); inside || !Ordinary() {
 		return nil
 	}
 	for _, c := range Checks() {
@@ -67,9 +63,6 @@ func Enter(dir string) error {
 	}
 	p := Place{File: filepath.Join(dir, "namespace")}
 	err := os.MkdirAll(dir, 0o700)
-	if err == nil {
-		p.Dir, err = os.Getwd()
-	}
 	if err == nil {
 		p.Holder, err = held(p.File)
 	}
@@ -95,11 +88,15 @@ func (p Place) become() error {
 	if err != nil {
 		return fmt.Errorf("enter a user namespace: %w", err)
 	}
+	here, err := os.Getwd()
+	if err != nil {
+		return fmt.Errorf("enter a user namespace: %w", err)
+	}
 	text, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("enter a user namespace: %w", err)
 	}
-	args := append([]string{"nsenter", "--target", strconv.Itoa(p.Holder.PID), "--user", "--mount", "--", self}, os.Args[1:]...)
+	args := append([]string{"nsenter", "--target", strconv.Itoa(p.Holder.PID), "--user", "--mount", "--wdns=" + here, "--", self}, os.Args[1:]...)
 	return fmt.Errorf("enter a user namespace: %w", syscall.Exec(nsenter, args, append(os.Environ(), variable+"="+string(text))))
 }
 

@@ -122,7 +122,7 @@ func TestEnter(t *testing.T) {
 
 // TestInherited: a variable that a program inherited from outside its namespace makes it no ordinary user's.
 func TestInherited(t *testing.T) {
-	t.Setenv("CONPAAS_NAMESPACE", `{"user":"user:[1]","dir":"/"}`)
+	t.Setenv("CONPAAS_NAMESPACE", `{"user":"user:[1]"}`)
 	if _, inside := userns.Inside(); inside || userns.Ordinary() {
 		t.Error("root of the host takes itself for an ordinary user")
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,7 +38,7 @@ func New(t testing.TB) User {
 		if t.Failed() { // what it has left is in the way of later tests
 			_ = exec.Command("setpriv", "--reuid", u.Name, "--clear-groups", "--", "/bin/sh", "-c", "kill -9 -1").Run()
 		}
-		run(t, "userdel", u.Name)
+		u.remove(t)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
@@ -49,6 +50,25 @@ func run(t testing.TB, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		t.Errorf("%s %q: %v: %s", name, args, err, out)
+	}
+}
+
+// remove removes the user. Processes that have ended may wait a moment for their parent, and count until then.
+func (u User) remove(t testing.TB) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(10 * time.Second); ; {
+		out, err := exec.Command("userdel", u.Name).CombinedOutput()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Errorf("userdel %s: %v: %s", u.Name, err, out)
+			return
+		}
 	}
 }
 
