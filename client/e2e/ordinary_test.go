@@ -3,10 +3,13 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,7 +17,8 @@ import (
 )
 
 // An ordinary user makes the image and runs the main job. The machines and their network outlive a director that is
-// killed, a new one finds them, and in the end nothing of it is left on the host.
+// killed, a new one finds them; without the holder of their namespaces they boot again; in the end nothing of it is left
+// on the host.
 func TestOrdinaryUser(t *testing.T) {
 	bin, err := programs()
 	if err != nil {
@@ -61,6 +65,29 @@ func TestOrdinaryUser(t *testing.T) {
 	if page := fetch(t, url); !strings.Contains(page, "Hello, world") {
 		t.Errorf("after the director was killed the page is %q", page)
 	}
+
+	// Without the holder the machines have lost their network: they boot again.
+	w.kill()
+	content, err := os.ReadFile(w.path("data/namespace"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	holder, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(holder, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.eventually(time.Minute, "the page is back", func() error {
+		if err := w.exactly(2); err != nil {
+			return err
+		}
+		_, err := exec.Command("curl", "-sf", url).Output()
+		return err
+	})
+
 	w.cps("application", "delete", "shop", "--yes")
 	if left := w.machines(); len(left) > 0 {
 		t.Errorf("machines are left: %v", left)

@@ -36,7 +36,7 @@ func (g *global) load(ctx context.Context, log *slog.Logger) (*setup, error) {
 		if enter == nil {
 			continue
 		}
-		leave, err := enter(c.Dir, configured.Options)
+		leave, err := enter(ctx, c.Dir, configured.Options)
 		if err != nil {
 			return nil, fmt.Errorf("cloud %s: %w", configured.Name, err)
 		}

@@ -18,7 +18,7 @@ import (
 
 // Check looks for everything that machines need of this host. It changes nothing.
 func (c *Cloud) Check(ctx context.Context) []api.Check {
-	checks := c.mode.check(c)
+	checks := c.mode.check(ctx, c)
 	if c.mode.wrong == "" {
 		checks = append(checks, c.kind.check(ctx)...)
 	}

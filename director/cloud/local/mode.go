@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"conpaas/client/api"
-	"conpaas/director/cloud/local/cgroup"
 	"conpaas/director/cloud/local/rootfs"
 	"conpaas/director/cloud/local/runc"
 	"conpaas/director/cloud/local/userns"
@@ -28,7 +26,7 @@ type mode struct {
 	makeTUN   func(path string) error
 	checkTUN  func(dir string) error
 	epoch     string // names, beside the host's boot, what machines cannot outlive
-	check     func(c *Cloud) []api.Check
+	check     func(ctx context.Context, c *Cloud) []api.Check
 }
 
 // ids is how many user and group ids machines have.
@@ -57,7 +55,7 @@ func rootMode() mode {
 		tun:       func(dir string) string { return filepath.Join(dir, "tun") },
 		makeTUN:   runc.MakeTUN,
 		checkTUN:  checkTUN,
-		check: func(c *Cloud) []api.Check {
+		check: func(_ context.Context, c *Cloud) []api.Check {
 			return []api.Check{
 				{Name: "root", OK: true, Detail: "runs as root: " + c.Isolation()},
 				verdict("control groups", c.checkGroups, "memory, processors and processes can be limited"),
@@ -78,11 +76,11 @@ func userMode(place userns.Place, wrong string) mode {
 		makeTUN:  func(string) error { return nil },
 		checkTUN: func(string) error { return checkDevice(device) },
 		epoch:    fmt.Sprintf(" %d-%d", place.Holder.PID, place.Holder.Start),
-		check: func(c *Cloud) []api.Check {
+		check: func(ctx context.Context, c *Cloud) []api.Check {
 			if wrong != "" {
 				return []api.Check{{Name: "ordinary user", Detail: wrong}}
 			}
-			return append(userns.Checks(),
+			return append(userns.Checks(ctx),
 				api.Check{Name: "ordinary user", OK: true, Detail: c.Isolation()},
 				verdict("namespace", func() error { return checkHolder(place) }, "outlives the director"),
 			)
@@ -115,65 +113,6 @@ func (c *Cloud) Isolation() string {
 	return c.mode.isolation
 }
 
-// keeper holds the processes of a machine, or of all machines, together. It is named by the path of their control group.
-type keeper interface {
-	Processes(path string) ([]int, error)
-	Kill(ctx context.Context, path string) error
-	Remove(path string) ([]string, error)
-	Member(pid int, path string) bool
-}
-
-// firsts is a keeper without control groups: a machine's processes end with the first one of its process namespace.
-type firsts struct {
-	runc  runc.Runtime
-	group string // of all machines
-}
-
-var (
-	_ keeper = firsts{}
-	_ keeper = cgroup.Hierarchies(nil)
-)
-
-// machine gives the machine that a path names, "" for all.
-func (f firsts) machine(path string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(path, f.group), "/")
-}
-
-// Processes gives the first processes of the machines.
-func (f firsts) Processes(path string) ([]int, error) {
-	first, err := f.runc.First(f.machine(path))
-	pids := make([]int, 0, len(first))
-	for _, t := range first {
-		pids = append(pids, t.PID)
-	}
-	return pids, err
-}
-
-// Kill ends the machines' processes; that of the first one waits for the others.
-func (f firsts) Kill(ctx context.Context, path string) error {
-	first, err := f.runc.First(f.machine(path))
-	if err != nil {
-		return err
-	}
-	for _, t := range first {
-		if err := t.Kill(); err != nil {
-			return err
-		}
-	}
-	for _, t := range first {
-		if err := t.Wait(ctx); err != nil {
-			return fmt.Errorf("wait for the end of process %d: %w", t.PID, err)
-		}
-	}
-	return nil
-}
-
-// Remove has nothing to do.
-func (f firsts) Remove(string) ([]string, error) { return nil, nil }
-
-// Member is false: what would have to be found out is of no use without control groups.
-func (f firsts) Member(int, string) bool { return false }
-
 // cgroup gives the control group of a machine, "" where there are none.
 func (m mode) cgroup(path string) string {
 	if m.limits {
@@ -194,23 +133,12 @@ func (c *Cloud) usable(op string) error {
 	return nil
 }
 
-// hold finds what holds machines together here.
-func (c *Cloud) hold() (err error) {
-	if !c.mode.limits {
-		c.held = firsts{runc: runc.Runtime{State: c.at.runc()}, group: c.at.cgroup}
-		return nil
-	}
-	c.groups, err = cgroup.Find()
-	c.held = c.groups
-	return err
-}
-
 // enter brings the program of an ordinary user to where containers can be. It is the Enter of the driver.
-func enter(dir string, options map[string]string) (func(context.Context) ([]string, error), error) {
+func enter(ctx context.Context, dir string, options map[string]string) (func(context.Context) ([]string, error), error) {
 	if options["RUNTIME"] == RuntimeProcess {
 		return nil, nil
 	}
-	if err := userns.Enter(dir); err != nil {
+	if err := userns.Enter(ctx, dir); err != nil {
 		return nil, err
 	}
 	if !userns.Ordinary() {

@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,7 +24,7 @@ func enterNamespace() {
 	if dir == "" {
 		return
 	}
-	if err := userns.Enter(dir); err != nil {
+	if err := userns.Enter(context.Background(), dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)
 	}

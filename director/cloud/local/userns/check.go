@@ -1,6 +1,7 @@
 package userns
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,7 +16,7 @@ import (
 const least = 65535
 
 // Checks tells what an ordinary user needs of this host for the namespaces, inside and outside of them.
-func Checks() []api.Check {
+func Checks(ctx context.Context) []api.Check {
 	var checks []api.Check
 	add := func(name string, err error, good string) {
 		c := api.Check{Name: name, OK: err == nil, Detail: good}
@@ -31,7 +32,7 @@ func Checks() []api.Check {
 		err = subordinate("/etc", name)
 	}
 	add("subordinate ids", err, name+" has enough in /etc/subuid and /etc/subgid")
-	add("util-linux", recent(), "unshare maps subordinate ids")
+	add("util-linux", recent(ctx), "unshare maps subordinate ids")
 	return checks
 }
 
@@ -103,11 +104,11 @@ func subordinate(etc, name string) error {
 }
 
 // recent looks for an unshare that maps subordinate ids.
-func recent() error {
+func recent(ctx context.Context) error {
 	if err := programs("util-linux", "unshare", "nsenter", "flock"); err != nil {
 		return err
 	}
-	text, err := exec.Command("unshare", "--help").Output()
+	text, err := exec.CommandContext(ctx, "unshare", "--help").Output()
 	if err != nil || !strings.Contains(string(text), "--map-auto") {
 		return fmt.Errorf("unshare does not know --map-auto; util-linux 2.38 or newer is needed, as in Debian 12")
 	}

@@ -9,6 +9,7 @@
 package userns
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,11 +53,11 @@ func Ordinary() bool {
 
 // Enter replaces this program by itself inside the namespaces that belong to a directory, which are made where nobody
 // holds them. Inside, and for root, it returns nil at once. An error names what the host lacks.
-func Enter(dir string) error {
+func Enter(ctx context.Context, dir string) error {
 	if _, inside := Inside(); inside || !Ordinary() {
 		return nil
 	}
-	for _, c := range Checks() {
+	for _, c := range Checks(ctx) {
 		if !c.OK {
 			return fmt.Errorf("enter a user namespace: %s: %s", c.Name, c.Detail)
 		}
@@ -67,7 +68,7 @@ func Enter(dir string) error {
 		p.Holder, err = held(p.File)
 	}
 	if errors.Is(err, task.ErrGone) {
-		p.Holder, err = hold(p.File)
+		p.Holder, err = hold(ctx, p.File)
 	}
 	if err == nil {
 		p.User, err = os.Readlink(fmt.Sprintf("/proc/%d/ns/user", p.Holder.PID))
@@ -130,8 +131,8 @@ const sleeper = `echo $$ >"$1" && exec sleep infinity </dev/null >/dev/null 2>&1
 
 // hold starts a holder with new namespaces and gives it when it is ready. It has a session of its own, so that it ends
 // neither with the terminal nor by Ctrl-C.
-func hold(file string) (task.Task, error) {
-	c := exec.Command("unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--propagation", "slave", "--",
+func hold(ctx context.Context, file string) (task.Task, error) {
+	c := exec.CommandContext(context.WithoutCancel(ctx), "unshare", "--user", "--map-root-user", "--map-auto", "--mount", "--propagation", "slave", "--",
 		"flock", "--nonblock", "--no-fork", file, "/bin/sh", "-c", sleeper, "sh", file)
 	c.Dir, c.Env = "/", []string{"PATH=" + os.Getenv("PATH")}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

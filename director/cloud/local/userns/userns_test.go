@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // enter enters and prints where it is; then it waits for its input to end, or leaves.
 func enter(dir, what string) int {
-	if err := userns.Enter(dir); err != nil {
+	if err := userns.Enter(context.Background(), dir); err != nil {
 		fmt.Println(err)
 		return 1
 	}
