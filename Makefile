@@ -4,7 +4,7 @@ SHELL   := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X conpaas/client/daemon.Version=$(VERSION)
 NODE    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
-CACHE   ?= $(or $(CONPAAS_CACHE),/var/cache/cpsimage)
+CACHE   ?= $(CONPAAS_CACHE)
 # Packages with benchmarks whose figures `make bench` shows.
 BENCHED := ./client/e2e ./director/cloud/local ./vpn/wg
 export GOFLAGS := -buildvcs=false
@@ -23,7 +23,7 @@ build: go-version ## build the five programs into bin/
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cpsdirector ./director
 
 image: build ## make the root file system of the local cloud's machines, unless it is cached
-	bin/cpsimage build --format rootfs --cache $(CACHE)
+	bin/cpsimage build --format rootfs $(if $(CACHE),--cache $(CACHE))
 
 demo: go-version ## show the main job on the local cloud of this machine
 	@.ci/deps run

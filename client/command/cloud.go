@@ -63,6 +63,9 @@ func newCloudShowCommand(g *Global) *cobra.Command {
 				fields := ui.Fields{
 					{Name: "Name", Value: cloud.Name}, {Name: "Kind", Value: cloud.Kind}, {Name: "Nodes", Value: strconv.Itoa(cloud.Nodes)},
 				}
+				if cloud.Isolation != "" {
+					fields = append(fields, ui.Field{Name: "Isolation", Value: cloud.Isolation})
+				}
 				for _, name := range slices.Sorted(maps.Keys(cloud.Options)) {
 					fields = append(fields, ui.Field{Name: ui.Clean(name), Value: cloud.Options[name]})
 				}

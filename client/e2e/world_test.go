@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"conpaas/director/cloud/local/userns/usernstest"
 )
 
 // builtIn is the folder of the programs, once they are built.
@@ -26,6 +28,9 @@ var programs = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	builtIn = dir
+	if err := os.Chmod(dir, 0o755); err != nil { // other users run them as well
+		return "", err
+	}
 	for name, folder := range map[string]string{
 		"cps": "client", "cpsdirector": "director", "cpsmanager": "manager", "cpsagent": "agent", "cpsimage": "imagebuilder",
 	} {
@@ -46,8 +51,9 @@ var programs = sync.OnceValues(func() (string, error) {
 type world struct {
 	t       testing.TB
 	bin     string
-	dir     string // everything of this world is below
-	runtime string // process or container
+	dir     string           // everything of this world is below
+	runtime string           // process or container
+	user    *usernstest.User // who runs the programs; nil: root
 	port    int
 	options []string // more lines for [iaas]
 	cmd     *exec.Cmd
@@ -66,9 +72,15 @@ func newWorld(t testing.TB, dir, runtime string, options ...string) *world {
 	if runtime == "container" {
 		w.options = append(w.options, "ROOTFS = "+rootfs(t))
 	}
-	w.write("director.cfg", fmt.Sprintf("[conpaas]\nDEPLOYMENT_NAME = e2e\n\n[iaas]\nDRIVER = local\nRUNTIME = %s\n%s\n\n[director]\nDIRECTOR_URL = %s\n",
-		runtime, strings.Join(w.options, "\n"), w.url()))
+	w.configure()
 	return w
+}
+
+// configure writes the configuration file.
+func (w *world) configure() {
+	w.t.Helper()
+	w.write("director.cfg", fmt.Sprintf("[conpaas]\nDEPLOYMENT_NAME = e2e\n\n[iaas]\nDRIVER = local\nRUNTIME = %s\n%s\n\n[director]\nDIRECTOR_URL = %s\n",
+		w.runtime, strings.Join(w.options, "\n"), w.url()))
 }
 
 func freePort(t testing.TB) int {
@@ -108,14 +120,14 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	defer out.Close()
-	cmd := exec.Command(filepath.Join(w.bin, "cpsdirector"), "serve", "--config", w.path("director.cfg"),
+	cmd := w.command("cpsdirector", "serve", "--config", w.path("director.cfg"),
 		"--data", w.data(), "--listen", fmt.Sprintf("127.0.0.1:%d", w.port))
 	said, err := os.Create(w.path("director.out"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer said.Close()
-	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = w.env(), said, out, w.dir
+	cmd.Stdout, cmd.Stderr = said, out
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -176,6 +188,9 @@ func (w *world) directorLog() string {
 }
 
 func (w *world) command(name string, args ...string) *exec.Cmd {
+	if w.user != nil {
+		return w.user.Command(w.env(), filepath.Join(w.bin, name), args...)
+	}
 	cmd := exec.Command(filepath.Join(w.bin, name), args...)
 	cmd.Env, cmd.Dir = w.env(), w.dir
 	return cmd

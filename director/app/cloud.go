@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"conpaas/client/api"
+	"conpaas/director/cloud"
 	"conpaas/director/store"
 )
 
@@ -46,6 +47,9 @@ func (d *Director) clouds(ctx context.Context, a Actor) ([]api.Cloud, error) {
 		c := api.Cloud{Name: name, Kind: p.kind}
 		if a.Admin {
 			c.Options, c.Nodes = p.options, counts[name]
+			if host, ok := p.provider.(cloud.Host); ok {
+				c.Isolation = host.Isolation()
+			}
 		}
 		out = append(out, c)
 	}

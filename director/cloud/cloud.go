@@ -96,6 +96,8 @@ type Host interface {
 	DirectorAddress() string
 	// OverlayActive tells whether machines have a network of their own, in which the overlay can be brought up.
 	OverlayActive() bool
+	// Isolation says in a sentence how machines are kept from this host and from each other.
+	Isolation() string
 	// MachineListen reserves the address of the machine that will be launched with token, for
 	// api.Bootstrap.Listen. It is "" where OverlayActive is true, and where no address is left (Launch says so).
 	MachineListen(token string) string

@@ -38,6 +38,10 @@ type Driver struct {
 	Options []Option
 	// Open reads the settings and touches nothing outside; a wrong setting is an error of KindPermanent.
 	Open func(ctx context.Context, c Config) (Provider, error)
+	// Enter, where it is set, brings this process to where clouds with these options can work, before anything in the
+	// installation's data directory is opened; it may replace the process by itself. leave, where it is not nil, takes away
+	// what Enter made on the host and gives a line for each thing; it is called after the clouds were cleaned.
+	Enter func(ctx context.Context, dir string, options map[string]string) (leave func(ctx context.Context) ([]string, error), err error)
 }
 
 // Complete checks values against the options of the driver and gives a value for each option, the default where it is

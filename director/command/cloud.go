@@ -20,7 +20,7 @@ func newCloudCommand(g *global) *cobra.Command {
 		Short: "Remove every trace of a cloud on this host, its machines included",
 		Long: `Remove every trace of a local cloud on this host: machines, mounts, network namespaces, cgroups, processes
 (the director's relay too) and files, whatever was killed before. The director must not be running. Its database stays: applications
-that are to run get new machines at the next start.`,
+that are to run get new machines at the next start. An ordinary user's cloud is cleaned by the same user.`,
 		Example: "  cpsdirector cloud clean\n  cpsdirector cloud clean default --data /var/lib/cpsdirector",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -65,6 +65,15 @@ that are to run get new machines at the next start.`,
 			}
 			if !found {
 				return fmt.Errorf("cloud %q is not configured", args[0])
+			}
+			for _, leave := range s.leave {
+				report, err := leave(c.Context())
+				for _, line := range report {
+					fmt.Fprintln(c.OutOrStdout(), line)
+				}
+				if err != nil {
+					return err
+				}
 			}
 			return nil
 		},

@@ -4,11 +4,15 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"conpaas/client/daemon"
+	"conpaas/director/cloud/local/userns"
 )
 
 // global has the flags that every command takes.
@@ -23,6 +27,15 @@ func Main() int {
 	return daemon.Run(func(ctx context.Context) error { return newRootCommand().ExecuteContext(ctx) })
 }
 
+// defaultData is the data folder where --data says nothing: the host's for root, else the user's own.
+func defaultData() string {
+	home, err := os.UserHomeDir()
+	if err != nil || !userns.Ordinary() {
+		return "/var/lib/cpsdirector"
+	}
+	return filepath.Join(cmp.Or(os.Getenv("XDG_DATA_HOME"), filepath.Join(home, ".local", "share")), "cpsdirector")
+}
+
 func newRootCommand() *cobra.Command {
 	g := &global{}
 	root := &cobra.Command{
@@ -35,7 +48,7 @@ func newRootCommand() *cobra.Command {
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&g.config, "config", "", "configuration `file`; without one the local cloud is used")
-	flags.StringVar(&g.data, "data", "/var/lib/cpsdirector", "`folder` for everything that the director must not forget")
+	flags.StringVar(&g.data, "data", defaultData(), "`folder` for everything that the director must not forget")
 	flags.BoolVarP(&g.debug, "debug", "d", false, "log every request and step")
 	root.AddCommand(newServeCommand(g), newConfigCommand(g), newCloudCommand(g), newVPNCommand(g), newRelayCommand(g))
 	return root

@@ -32,7 +32,9 @@ func newServeCommand(g *global) *cobra.Command {
 		Short: "Run the director",
 		Long: `Run the director until it is told to stop (SIGINT, SIGTERM). Machines go on without it.
 
-Without a configuration file it uses the local cloud: machines are containers on this host. The first
+Without a configuration file it uses the local cloud: machines are containers on this host. Run by an
+ordinary user it enters a user namespace for that, and machines are less isolated; it says so in its log,
+in cps cloud check and in cps cloud show. The data folder is then ~/.local/share/cpsdirector. The first
 start makes the CA, the key file, the database and the user admin in the data folder; the password of
 admin is in the file admin-password there.`,
 		Example: "  cpsdirector serve --data /var/lib/cpsdirector\n  cpsdirector serve --config /etc/cpsdirector/director.cfg --listen :5555",

@@ -19,19 +19,34 @@ import (
 type setup struct {
 	config *config.Config
 	clouds []app.Cloud
+	leave  []func(context.Context) ([]string, error) // after the clouds were cleaned
 }
 
-// load reads the configuration and opens the clouds' settings; nothing is touched outside.
+// load reads the configuration, brings the process to where its clouds can work (which may replace it by itself), and
+// opens the clouds' settings; nothing else is touched outside.
 func (g *global) load(ctx context.Context, log *slog.Logger) (*setup, error) {
 	c, err := g.read()
 	if err != nil {
 		return nil, err
 	}
+	s := &setup{config: c}
+	drivers := all.Drivers()
+	for _, configured := range c.Clouds {
+		enter := drivers[configured.Kind].Enter
+		if enter == nil {
+			continue
+		}
+		leave, err := enter(ctx, c.Dir, configured.Options)
+		if err != nil {
+			return nil, fmt.Errorf("cloud %s: %w", configured.Name, err)
+		}
+		if leave != nil {
+			s.leave = append(s.leave, leave)
+		}
+	}
 	for _, note := range c.Notes {
 		log.Warn(note)
 	}
-	s := &setup{config: c}
-	drivers := all.Drivers()
 	for _, configured := range c.Clouds {
 		driver := drivers[configured.Kind]
 		options, err := driver.Complete(configured.Options)

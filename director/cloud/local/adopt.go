@@ -107,7 +107,7 @@ func (c *Cloud) enter(r record) *machine {
 // resume goes on with a whole machine where a former director, or the host, stopped.
 func (c *Cloud) resume(ctx context.Context, m *machine) error {
 	if r := *m.now.Load(); r.life.HostBoot != c.hostRun {
-		if err := c.groups.Kill(ctx, c.at.group(m.id)); err != nil {
+		if err := c.held.Kill(ctx, c.at.group(m.id)); err != nil {
 			return err
 		}
 		built, err := c.kind.build(ctx, r, nil)

@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,19 +16,12 @@ import (
 	"conpaas/director/cloud/local/runc"
 )
 
-// notRoot is what a director without rights is told.
-const notRoot = "the local cloud needs root: run cpsdirector as root. Running it as an ordinary user in a user namespace is not supported yet"
-
 // Check looks for everything that machines need of this host. It changes nothing.
 func (c *Cloud) Check(ctx context.Context) []api.Check {
-	if os.Geteuid() != 0 {
-		return []api.Check{{Name: "root", Detail: notRoot}}
+	checks := c.mode.check(ctx, c)
+	if c.mode.wrong == "" {
+		checks = append(checks, c.kind.check(ctx)...)
 	}
-	checks := []api.Check{
-		{Name: "root", OK: true, Detail: "runs as root"},
-		verdict("control groups", c.checkGroups, "memory, processors and processes can be limited"),
-	}
-	checks = append(checks, c.kind.check(ctx)...)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lacking = nil
@@ -110,15 +102,15 @@ func (k *containers) check(ctx context.Context) []api.Check {
 		}, "installed"),
 		verdict("network", bridge.Try, "namespaces, bridges and nftables work"),
 		verdict("overlay file system", overlayKnown, "known to the kernel"),
-		verdict("id-mapped mounts", func() error {
+		verdict("shared image", func() error {
 			where := k.cloud.set.rootfs
 			if info, err := os.Stat(where); err != nil || !info.IsDir() {
 				where = dir // images are unpacked there
 			}
 			return rootfs.Mappable(ctx, where, k.cloud.set.ids)
-		}, "work for the image's file system"),
-		verdict("TUN device", func() error { return checkTUN(dir) }, "machines can open it"),
-		verdict("ROOTFS", k.checkRootfs, "there is an image of machines"),
+		}, "its file system can be shown to machines"),
+		verdict("TUN device", func() error { return k.cloud.mode.checkTUN(dir) }, "machines can open it"),
+		verdict("ROOTFS", k.checkRootfs, k.cloud.set.rootfs),
 		verdict("SUBNET", func() error {
 			if err := apart(k.cloud.set.subnet); err != nil && !k.cloud.inUse() {
 				return err
@@ -164,11 +156,8 @@ func checkTUN(dir string) error {
 }
 
 func (k *containers) checkRootfs() error {
-	if k.cloud.set.rootfs == "" {
-		return errors.New("ROOTFS is not set; make an image with cpsimage and set ROOTFS to its tar file")
-	}
 	if _, err := os.Stat(k.cloud.set.rootfs); err != nil {
-		return fmt.Errorf("%w; make an image with cpsimage and set ROOTFS to its tar file", err)
+		return fmt.Errorf("%w; make an image with cpsimage build, or set ROOTFS to a tar file that it made", err)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"conpaas/director/cloud/local/cgroup"
 	"conpaas/director/cloud/local/mount"
 )
 
@@ -15,8 +14,8 @@ import (
 // stays. It needs nothing but the kernel: neither runc nor the image. No director may use the cloud; this one's use
 // ends.
 func (c *Cloud) Clean(ctx context.Context) ([]string, error) {
-	if os.Geteuid() != 0 {
-		return nil, c.wrong("clean", "%s", notRoot)
+	if err := c.usable("clean"); err != nil {
+		return nil, err
 	}
 	if err := c.Close(); err != nil {
 		return nil, c.form("clean", err)
@@ -45,15 +44,14 @@ func (c *Cloud) clean(ctx context.Context) ([]string, error) {
 	if err := c.kind.release(ctx, ""); err != nil {
 		return report, err
 	}
-	groups, err := cgroup.Find()
+	if err := c.hold(); err != nil {
+		return report, err
+	}
+	pids, err := c.held.Processes(c.at.cgroup)
 	if err != nil {
 		return report, err
 	}
-	pids, err := groups.Processes(c.at.cgroup)
-	if err != nil {
-		return report, err
-	}
-	if err := groups.Kill(ctx, c.at.cgroup); err != nil {
+	if err := c.held.Kill(ctx, c.at.cgroup); err != nil {
 		return report, err
 	}
 	for _, pid := range pids {
@@ -68,13 +66,13 @@ func (c *Cloud) clean(ctx context.Context) ([]string, error) {
 		}
 		c.place("clean:unmounted")
 	}
-	dirs, err := groups.Remove(c.at.cgroup)
+	dirs, err := c.held.Remove(c.at.cgroup)
 	said("removed control group", dirs...)
 	if err != nil {
 		return report, err
 	}
 	c.place("clean:ungrouped")
-	for _, path := range append([]string{c.at.run}, c.at.own()...) {
+	for _, path := range c.at.own() {
 		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
 			continue
 		}

@@ -65,6 +65,7 @@ type kind interface {
 type Cloud struct {
 	config   cloud.Config
 	set      settings
+	mode     mode
 	at       layout
 	kind     kind
 	slots    chan struct{} // launches at the same time
@@ -81,15 +82,16 @@ type Cloud struct {
 	atEnd   func(func()) (cancel func() bool) // calls a function when the life ends
 	work    sync.WaitGroup                    // watchers and calls
 	lock    *os.File
-	groups  cgroup.Hierarchies
+	groups  cgroup.Hierarchies // none where machines have no limits
+	held    keeper
 	pool    *address.Pool
 	hostRun string // boot id of the host
 }
 
-func newCloud(c cloud.Config, s settings) *Cloud {
+func newCloud(c cloud.Config, s settings, m mode) *Cloud {
 	c.Dir = filepath.Clean(c.Dir)
 	l := &Cloud{
-		config: c, set: s, at: newLayout(c.Dir), slots: make(chan struct{}, 2*runtime.NumCPU()),
+		config: c, set: s, mode: m, at: newLayout(c.Dir, m), slots: make(chan struct{}, 2*runtime.NumCPU()),
 		machines: map[cloud.MachineID]*machine{}, tokens: map[string]*machine{},
 	}
 	if s.runtime == RuntimeProcess {

@@ -45,7 +45,7 @@ func port(a netip.Addr) bridge.Port {
 
 // up opens or makes the namespace with the bridge, and removes the images that no machine uses.
 func (k *containers) up(_ context.Context, existing []record) error {
-	if err := runc.MakeTUN(k.cloud.at.tun()); err != nil {
+	if err := k.cloud.mode.makeTUN(k.cloud.at.tun); err != nil {
 		return err
 	}
 	pin := k.cloud.at.netns()
@@ -164,9 +164,9 @@ func (k *containers) build(ctx context.Context, r record, program []byte) (recor
 	k.cloud.place("launch:mounted")
 	bundle := k.cloud.at.machine(r.ID)
 	config := runc.Config{
-		Root: o.Point, TUN: k.cloud.at.tun(), Hostname: r.Hostname, Args: []string{"/bin/sh", userData},
+		Root: o.Point, TUN: k.cloud.at.tun, Hostname: r.Hostname, Args: []string{"/bin/sh", userData},
 		Env:    []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=conpaas"},
-		Cgroup: k.cloud.at.group(r.ID), FirstID: r.FirstID, IDs: k.cloud.set.ids.Size,
+		Cgroup: k.cloud.mode.cgroup(k.cloud.at.group(r.ID)), FirstID: r.FirstID, IDs: k.cloud.set.ids.Size,
 		MemoryMiB: int64(r.MemoryMiB), LimitSwap: k.cloud.groups.CountsSwap(), CPUs: int64(r.CPUs), Processes: int64(k.cloud.set.processes),
 	}
 	if err := errors.Join(config.Write(bundle), k.runc.Forget(string(r.ID))); err != nil {

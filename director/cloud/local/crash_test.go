@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"conpaas/director/cloud/local/cgroup"
 	"conpaas/director/cloud/local/mount"
 	"conpaas/director/cloud/local/task"
+	"conpaas/director/cloud/local/userns"
 )
 
 // crashJob names the environment variable that turns the test binary into a director, which kills itself.
@@ -46,6 +48,14 @@ func direct(text string) int {
 	if j.Work == "user" {
 		return j.user(context.Background())
 	}
+	if j.Work == "leave" {
+		report, err := userns.Leave(context.Background())
+		fmt.Println(strings.Join(report, "\n"), err)
+		return 0
+	}
+	if j.Work == "limits" {
+		return j.limits(context.Background())
+	}
 	if err := j.run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -55,7 +65,7 @@ func direct(text string) int {
 
 // user tries as an ordinary user what needs root, and prints what it is told.
 func (j job) user(ctx context.Context) int {
-	p, err := local.Driver().Open(ctx, cloud.Config{Dir: j.Dir})
+	p, err := local.Driver().Open(ctx, cloud.Config{Dir: j.Dir, Options: j.Options})
 	if err != nil {
 		fmt.Println(err)
 		return 1
@@ -65,6 +75,37 @@ func (j job) user(ctx context.Context) int {
 	fmt.Println(l.Start(ctx))
 	_, err = l.Clean(ctx)
 	fmt.Println(err)
+	return 0
+}
+
+// limits asks for limits in all ways and prints what it is told.
+func (j job) limits(ctx context.Context) int {
+	open := func(options map[string]string) (*local.Cloud, error) {
+		maps.Copy(options, j.Options)
+		p, err := local.Driver().Open(ctx, cloud.Config{Dir: j.Dir, Options: options, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return nil, err
+		}
+		return p.(*local.Cloud), nil
+	}
+	for name, value := range map[string]string{"MEMORY_MIB": "512", "CPUS": "1", "PROCESSES": "50", "FIRST_ID": "100000"} {
+		_, err := open(map[string]string{name: value})
+		fmt.Println(err)
+	}
+	l, err := open(map[string]string{})
+	if err == nil {
+		err = l.Start(ctx)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	_, err = l.Launch(ctx, cloud.Spec{Token: "n1-1", UserData: userData(), MemoryMiB: 64})
+	fmt.Println(err)
+	if _, err := l.Clean(ctx); err != nil {
+		fmt.Println(err)
+		return 1
+	}
 	return 0
 }
 

@@ -6,6 +6,9 @@
 // All state is on disk, so that a director that is killed at any moment finds its machines again. Nothing falls back:
 // what the host lacks is named by Check, and Launch refuses.
 //
+// A director that is root gives machines ids and control groups of their own. One of an ordinary user, which package
+// userns brings into a user namespace, has neither; all that differs is in mode.go and keeper.go.
+//
 // The package knows nothing of applications, services, certificates or the director's database.
 //
 // A program that uses it must keep its main thread, which would otherwise be lost to other work when threads enter

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -28,7 +29,7 @@ const defaultSubnet = "10.210.0.0/16"
 func Driver() cloud.Driver {
 	d := cloud.Driver{Kind: "local", Options: []cloud.Option{
 		{Name: "RUNTIME", Default: RuntimeContainer, Help: "What a machine is: container (by runc), or process, for tests and benchmarks only: no isolation, no overlay"},
-		{Name: "ROOTFS", Default: "/var/cache/cpsimage/rootfs.tar", Help: "Root file system of containers: a tar file made by cpsimage, plain or gzip, or a directory that does not change"},
+		{Name: "ROOTFS", Help: "Root file system of containers: a tar file made by cpsimage, plain or gzip, or a directory that does not change; empty: /var/cache/cpsimage/rootfs.tar, for an ordinary user ~/.cache/cpsimage/rootfs.tar"},
 		{Name: "SUBNET", Help: "Network of the machines, inside a namespace of its own; empty: " + defaultSubnet + ", for processes a part of 127.0.0.0/8"},
 		{Name: "DIRECTOR_PORT", Default: "5555", Help: "Port of the bridge where containers reach the director, by TCP, and its relay, by UDP"},
 		{Name: "UNDERLAY_PORTS", Default: "51820-51821", Help: "UDP ports of the overlay, the only ones on which containers reach each other"},
@@ -42,14 +43,19 @@ func Driver() cloud.Driver {
 	d.Open = func(_ context.Context, c cloud.Config) (cloud.Provider, error) {
 		values, err := d.Complete(c.Options)
 		var s settings
+		m := currentMode(values["RUNTIME"])
 		if err == nil {
-			s, err = parse(values, c)
+			s, err = parse(values, c, m)
+		}
+		if defaults, _ := d.Complete(nil); err == nil { // no option is required
+			err = m.unlimited(values, defaults)
 		}
 		if err != nil {
 			return nil, &cloud.Error{Kind: cloud.KindPermanent, Cloud: c.Name, Op: "read the settings", Err: err}
 		}
-		return newCloud(c, s), nil
+		return newCloud(c, s, m), nil
 	}
+	d.Enter = enter
 	return d
 }
 
@@ -68,16 +74,12 @@ type settings struct {
 	faults    *fault.Schedule
 }
 
-func parse(values map[string]string, c cloud.Config) (settings, error) {
-	s := settings{runtime: values["RUNTIME"], rootfs: values["ROOTFS"]}
+func parse(values map[string]string, c cloud.Config, m mode) (settings, error) {
+	s := settings{runtime: values["RUNTIME"], rootfs: cmp.Or(values["ROOTFS"], defaultRootFS())}
 	if s.runtime != RuntimeContainer && s.runtime != RuntimeProcess {
 		return s, fmt.Errorf("RUNTIME %q is neither %s nor %s", s.runtime, RuntimeContainer, RuntimeProcess)
 	}
-	paths := []string{c.Dir}
-	if s.rootfs != "" {
-		paths = append(paths, s.rootfs)
-	}
-	for _, path := range paths {
+	for _, path := range []string{c.Dir, s.rootfs} {
 		if !filepath.IsAbs(path) {
 			return s, fmt.Errorf("path %q is not absolute", path)
 		}
@@ -107,8 +109,7 @@ func parse(values map[string]string, c cloud.Config) (settings, error) {
 	s.memoryMiB = number("MEMORY_MIB", 16, 1<<24)
 	s.cpus = number("CPUS", 0, 4096)
 	s.processes = number("PROCESSES", 16, 1<<22)
-	const ids = 1 << 16
-	s.ids = rootfs.Range{First: uint32(number("FIRST_ID", ids, 1<<31-ids)), Size: ids}
+	s.ids = m.ids(uint32(number("FIRST_ID", ids, 1<<31-ids)))
 	if err == nil {
 		s.subnet, err = s.network(values["SUBNET"], c)
 	}

@@ -1,7 +1,7 @@
 package local
 
 // HostName is the name under which the things of a cloud are found outside its directory.
-func HostName(dir string) string { return newLayout(dir).cgroup[1:] }
+func HostName(dir string) string { return newLayout(dir, rootMode()).cgroup[1:] }
 
 // Shorten is what keepHouse does with a console, and Longest the length that makes it.
 var Shorten = shorten

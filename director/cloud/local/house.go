@@ -76,7 +76,7 @@ func (c *Cloud) reap() {
 			continue
 		}
 		s, err := task.Read(pid)
-		if err == nil && s.State == 'Z' && s.Parent == os.Getpid() && c.groups.Member(pid, c.at.cgroup) {
+		if err == nil && s.State == 'Z' && s.Parent == os.Getpid() && c.held.Member(pid, c.at.cgroup) {
 			task.Task{PID: pid, Start: s.Start}.Reap()
 		}
 	}

@@ -14,14 +14,15 @@ import (
 // with different directories have nothing in common.
 type layout struct {
 	dir    string // the cloud's directory
-	run    string // mount points of the machines' roots, where users without rights can come to
+	run    string // mount points of the machines' roots
+	tun    string // node of the TUN device
 	cgroup string // parent of the machines' control groups
 }
 
-func newLayout(dir string) layout {
+func newLayout(dir string, m mode) layout {
 	sum := sha256.Sum256([]byte(dir))
 	name := "conpaas-" + hex.EncodeToString(sum[:6])
-	return layout{dir: dir, run: filepath.Join("/run", name), cgroup: "/" + name}
+	return layout{dir: dir, run: m.run(name, dir), tun: m.tun(dir), cgroup: "/" + name}
 }
 
 func (l layout) lock() string      { return filepath.Join(l.dir, "lock") }
@@ -31,7 +32,6 @@ func (l layout) netns() string     { return filepath.Join(l.dir, "netns") }
 func (l layout) images() string    { return filepath.Join(l.dir, "images") }
 func (l layout) lower() string     { return filepath.Join(l.dir, "lower") }
 func (l layout) runc() string      { return filepath.Join(l.dir, "runc") }
-func (l layout) tun() string       { return filepath.Join(l.dir, "tun") }
 func (l layout) machines() string  { return filepath.Join(l.dir, "machines") }
 
 // machine is the directory of one machine, and the bundle of its container.
@@ -50,9 +50,9 @@ func (l layout) console(id cloud.MachineID) string { return filepath.Join(l.mach
 func (l layout) root(id cloud.MachineID) string  { return filepath.Join(l.run, string(id)) }
 func (l layout) group(id cloud.MachineID) string { return l.cgroup + "/" + string(id) }
 
-// own are the things in the cloud's directory that this package makes, besides the lock.
+// own are the things that this package makes, besides the lock.
 func (l layout) own() []string {
-	return []string{l.machines(), l.runc(), l.lower(), l.images(), l.netns(), l.tun(), l.addresses(), l.ports()}
+	return []string{l.run, l.machines(), l.runc(), l.lower(), l.images(), l.netns(), filepath.Join(l.dir, "tun"), l.addresses(), l.ports()}
 }
 
 // loopbackPart is the part of 127.0.0.0/8, a /20, that the processes of a cloud have; never the one of 127.0.0.1.

@@ -26,6 +26,7 @@ import (
 func init() { runtime.LockOSThread() } // as every program that uses the package
 
 func TestMain(m *testing.M) {
+	enterNamespace()
 	if job := os.Getenv(crashJob); job != "" {
 		os.Exit(direct(job))
 	}

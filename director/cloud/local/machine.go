@@ -40,7 +40,7 @@ type record struct {
 
 // life is what holds until the host's next boot.
 type life struct {
-	HostBoot string    `json:"host_boot"` // boot id of the host when the machine was built
+	HostBoot string    `json:"host_boot"` // boot id of the host, and of the user namespace, when the machine was built
 	Started  bool      `json:"started"`   // it was let run its user-data
 	Task     task.Task `json:"task"`      // its first process
 }

@@ -13,7 +13,6 @@ import (
 
 	"conpaas/client/daemon"
 	"conpaas/director/cloud/local/address"
-	"conpaas/director/cloud/local/cgroup"
 	"conpaas/director/cloud/local/task"
 )
 
@@ -33,9 +32,10 @@ func (c *Cloud) Start(ctx context.Context) error {
 }
 
 func (c *Cloud) start(ctx context.Context) error {
-	if os.Geteuid() != 0 {
-		return c.wrong("start", "%s", notRoot)
+	if err := c.usable("start"); err != nil {
+		return err
 	}
+	c.config.Log.Info("the local cloud starts", "isolation", c.Isolation())
 	// Machines are children of the process that starts them; without this, nobody might reap those that outlive it.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become a child subreaper: %w", err)
@@ -52,7 +52,8 @@ func (c *Cloud) start(ctx context.Context) error {
 	if c.hostRun, err = bootID(); err != nil {
 		return err
 	}
-	if c.groups, err = cgroup.Find(); err != nil {
+	c.hostRun += c.mode.epoch
+	if err := c.hold(); err != nil {
 		return err
 	}
 	records, err := c.found()

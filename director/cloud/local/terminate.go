@@ -75,7 +75,7 @@ func (c *Cloud) erase(ctx context.Context, r record) error {
 	if err := c.kind.release(ctx, r.ID); err != nil {
 		return err
 	}
-	if err := c.groups.Kill(ctx, group); err != nil {
+	if err := c.held.Kill(ctx, group); err != nil {
 		return err
 	}
 	c.place("erase:killed")
@@ -83,7 +83,7 @@ func (c *Cloud) erase(ctx context.Context, r record) error {
 		return err
 	}
 	c.place("erase:removed")
-	if _, err := c.groups.Remove(group); err != nil {
+	if _, err := c.held.Remove(group); err != nil {
 		return err
 	}
 	if err := c.kind.unpublish(r.ID); err != nil {

@@ -48,8 +48,11 @@ func Find() (Hierarchies, error) {
 
 // Unified tells whether the host has cgroup v2 only.
 func (h Hierarchies) Unified() bool {
+	if len(h) != 1 {
+		return false
+	}
 	_, err := os.Stat(filepath.Join(h[0], "cgroup.controllers"))
-	return len(h) == 1 && err == nil
+	return err == nil
 }
 
 // Missing gives those of the named controllers that no hierarchy has. Cgroup v2 has devices always.

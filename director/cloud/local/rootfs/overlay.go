@@ -15,8 +15,12 @@ import (
 	"conpaas/director/cloud/local/mount"
 )
 
-// Range is the part of the host's user and group ids that machines use.
+// Range is the part of the host's user and group ids that machines use. Where First is 0, this process is root of a user
+// namespace only, and machines have its ids.
 type Range struct{ First, Size uint32 }
+
+// own tells whether machines have the ids of this process.
+func (r Range) own() bool { return r.First == 0 }
 
 // Share shows the image read-only at a directory with its ids moved into the range, so that many machines can have it
 // as their own. What is mounted there already stays.
@@ -49,16 +53,19 @@ func Mappable(ctx context.Context, dir string, ids Range) error {
 
 // mapped makes a read-only mount of dir with moved ids that is not attached anywhere yet.
 func mapped(ctx context.Context, dir string, ids Range) (int, error) {
-	user, err := userNamespace(ctx, ids)
-	if err != nil {
-		return -1, err
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	if !ids.own() {
+		user, err := userNamespace(ctx, ids)
+		if err != nil {
+			return -1, err
+		}
+		defer user.Close()
+		attr.Attr_set, attr.Userns_fd = attr.Attr_set|unix.MOUNT_ATTR_IDMAP, uint64(user.Fd())
 	}
-	defer user.Close()
 	tree, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return -1, fmt.Errorf("clone the mount of %s: %w", dir, err)
 	}
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_RDONLY, Userns_fd: uint64(user.Fd())}
 	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &attr); err != nil {
 		_ = unix.Close(tree)
 		return -1, fmt.Errorf("move the ids of %s, which needs Linux 5.19 and a file system such as ext4, xfs or btrfs: %w", dir, err)
@@ -159,6 +166,9 @@ func (o Overlay) Mount() error {
 		return err
 	}
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", o.Lower, upper, work)
+	if o.IDs.own() {
+		options += ",userxattr" // the attributes that overlays have otherwise are for the host's root only
+	}
 	if err := unix.Mount("overlay", o.Point, "overlay", unix.MS_NODEV, options); err != nil {
 		return fmt.Errorf("mount the root of a machine on %s: %w", o.Point, err)
 	}

@@ -18,8 +18,8 @@ type Config struct {
 	Hostname  string
 	Args      []string // its first process, run as its root
 	Env       []string
-	Cgroup    string // path below the root of the hierarchies
-	FirstID   uint32 // user and group id 0 of the machine, on the host
+	Cgroup    string // path below the root of the hierarchies; "" is no control group, and no limits
+	FirstID   uint32 // user and group id 0 of the machine, on the host; 0 is no user namespace of its own
 	IDs       uint32 // how many ids it has
 	MemoryMiB int64
 	LimitSwap bool  // where the kernel counts swap
@@ -50,8 +50,51 @@ func MakeTUN(path string) error {
 // Spec gives the OCI configuration. It sets no process limits, because raising them needs a capability that a host may
 // lack; what a machine may use is limited by its control group.
 func (c Config) Spec() *specs.Spec {
+	namespaces := []specs.LinuxNamespace{
+		{Type: specs.PIDNamespace},
+		{Type: specs.NetworkNamespace},
+		{Type: specs.IPCNamespace},
+		{Type: specs.UTSNamespace},
+		{Type: specs.MountNamespace},
+		{Type: specs.CgroupNamespace},
+	}
+	var ids []specs.LinuxIDMapping
+	if c.FirstID != 0 {
+		namespaces = append(namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		ids = []specs.LinuxIDMapping{{ContainerID: 0, HostID: c.FirstID, Size: c.IDs}}
+	}
+	return &specs.Spec{
+		Version:  "1.0.2",
+		Hostname: c.Hostname,
+		Root:     &specs.Root{Path: c.Root},
+		Process: &specs.Process{
+			Args: c.Args, Env: c.Env, Cwd: "/", NoNewPrivileges: true,
+			Capabilities: &specs.LinuxCapabilities{Bounding: capabilities, Effective: capabilities, Permitted: capabilities},
+		},
+		Mounts: append(mounts(), specs.Mount{
+			Destination: "/dev/net/tun", Type: "bind", Source: c.TUN, Options: []string{"bind", "rw", "nosuid", "noexec"},
+		}),
+		Linux: &specs.Linux{
+			UIDMappings: ids, GIDMappings: ids, CgroupsPath: c.Cgroup, Resources: c.resources(), Seccomp: seccomp(),
+			Namespaces: namespaces,
+			// /proc/sys cannot be written inside. Settings of the namespaces are copied from the host, so what matters is
+			// set here: no routing between interfaces, replies to marked packets of the overlay accepted, ping for all.
+			Sysctl: sysctls(c.IDs),
+			MaskedPaths: []string{
+				"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi",
+				"/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
+			},
+			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
+		},
+	}
+}
+
+// resources are the limits of the control group; nil where there is none.
+func (c Config) resources() *specs.LinuxResources {
+	if c.Cgroup == "" {
+		return nil
+	}
 	major, minor := int64(tunMajor), int64(tunMinor)
-	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: c.FirstID, Size: c.IDs}}
 	memory, processes := c.MemoryMiB<<20, c.Processes
 	resources := &specs.LinuxResources{
 		Devices: []specs.LinuxDeviceCgroup{
@@ -69,38 +112,7 @@ func (c Config) Spec() *specs.Spec {
 		period, quota := uint64(100_000), c.CPUs*100_000
 		resources.CPU.Period, resources.CPU.Quota = &period, &quota
 	}
-	return &specs.Spec{
-		Version:  "1.0.2",
-		Hostname: c.Hostname,
-		Root:     &specs.Root{Path: c.Root},
-		Process: &specs.Process{
-			Args: c.Args, Env: c.Env, Cwd: "/", NoNewPrivileges: true,
-			Capabilities: &specs.LinuxCapabilities{Bounding: capabilities, Effective: capabilities, Permitted: capabilities},
-		},
-		Mounts: append(mounts(), specs.Mount{
-			Destination: "/dev/net/tun", Type: "bind", Source: c.TUN, Options: []string{"bind", "rw", "nosuid", "noexec"},
-		}),
-		Linux: &specs.Linux{
-			UIDMappings: ids, GIDMappings: ids, CgroupsPath: c.Cgroup, Resources: resources, Seccomp: seccomp(),
-			Namespaces: []specs.LinuxNamespace{
-				{Type: specs.PIDNamespace},
-				{Type: specs.NetworkNamespace},
-				{Type: specs.IPCNamespace},
-				{Type: specs.UTSNamespace},
-				{Type: specs.MountNamespace},
-				{Type: specs.UserNamespace},
-				{Type: specs.CgroupNamespace},
-			},
-			// /proc/sys cannot be written inside. Settings of the namespaces are copied from the host, so what matters is
-			// set here: no routing between interfaces, replies to marked packets of the overlay accepted, ping for all.
-			Sysctl: sysctls(c.IDs),
-			MaskedPaths: []string{
-				"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi",
-				"/proc/sched_debug", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
-			},
-			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
-		},
-	}
+	return resources
 }
 
 // mounts are the file systems that every machine has besides its root.

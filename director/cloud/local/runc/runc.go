@@ -158,6 +158,39 @@ func (r Runtime) Stop(ctx context.Context, id string) error {
 	return nil
 }
 
+// First gives the first process of a container, or of every container where id is "", as far as they live. Runc notes it
+// before it lets that process do anything that would outlive runc.
+func (r Runtime) First(id string) ([]task.Task, error) {
+	if id == "" {
+		id = "*"
+	}
+	files, err := filepath.Glob(filepath.Join(r.State, id, "state.json"))
+	if err != nil {
+		return nil, err
+	}
+	var found []task.Task
+	for _, file := range files {
+		var state struct {
+			PID   int    `json:"init_process_pid"`
+			Start uint64 `json:"init_process_start"`
+		}
+		text, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it was forgotten meanwhile
+		}
+		if err == nil {
+			err = json.Unmarshal(text, &state)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find the first process of a container: %w", err)
+		}
+		if t := (task.Task{PID: state.PID, Start: state.Start}); t.Alive() {
+			found = append(found, t)
+		}
+	}
+	return found, nil
+}
+
 // Created tells whether a container was created and has not been started.
 func (r Runtime) Created(id string) bool {
 	_, err := os.Stat(filepath.Join(r.State, id, "exec.fifo"))
