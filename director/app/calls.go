@@ -52,7 +52,7 @@ func (w *worker) machines(ctx context.Context, s *snapshot, _ observed, next *de
 			}
 		case api.NodeCreating:
 			w.calls.do(n, next, w.calls.launch)
-		case api.NodeBooting, api.NodeJoined:
+		case api.NodeBooting, api.NodeJoined, api.NodeReady: // a fast one is ready before its address is known
 			if err := w.bootLimit(ctx, s, n, next); err != nil {
 				return err
 			}
@@ -66,10 +66,11 @@ func (w *worker) machines(ctx context.Context, s *snapshot, _ observed, next *de
 	return nil
 }
 
-// bootLimit gives a machine up that does not join or, having joined, never becomes ready.
+// bootLimit gives a machine up that does not join. One that has joined is heard of or falls silent; what keeps it from being
+// ready is in its reason.
 func (w *worker) bootLimit(ctx context.Context, s *snapshot, n store.Node, next *deadline) error {
-	if n.State == api.NodeJoined {
-		return nil // it is heard of or falls silent; what keeps it from being ready is in its reason
+	if n.State != api.NodeBooting {
+		return nil
 	}
 	limit := w.patience.waiting("boot of "+n.MachineToken(), next.now).Add(w.d.config.Timing.Boot)
 	if next.now.Before(limit) {
