@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -135,15 +136,15 @@ func (a *App) findParent(ctx context.Context) (same bool) {
 	return same
 }
 
-// setParent notes the parent and tells whether it is another one.
+// setParent notes what the director says of the parent, and tells whether that is another manager.
 func (a *App) setParent(p api.Parent) bool {
+	was := a.currentParent()
+	if reflect.DeepEqual(p, was) {
+		return false
+	}
 	data, err := json.Marshal(p)
 	if err == nil {
-		var changed bool
-		changed, err = a.host.State().Write(parentFile, data, 0o600)
-		if err == nil && !changed {
-			return false
-		}
+		_, err = a.host.State().Write(parentFile, data, 0o600)
 	}
 	if err != nil { // the director can be asked again
 		a.log.Warn("the parent cannot be stored", "err", err)
@@ -151,7 +152,7 @@ func (a *App) setParent(p api.Parent) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.parent = p
-	return true
+	return p.ServerName != was.ServerName || p.Incarnation != was.Incarnation || p.Address != was.Address
 }
 
 func (a *App) checkParent(p api.Parent) error {

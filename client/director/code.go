@@ -49,7 +49,11 @@ func (c *Client) UploadCode(ctx context.Context, application, service string, in
 		q.Set("offset", strconv.FormatInt(in.Offset, 10))
 	}
 	out, err := wire.Call[api.CodeVersion](ctx, c.wire, http.MethodPost, with(servicePath(application, service, "code"), q), in.Archive,
-		func(r *http.Request) { r.ContentLength = in.Size })
+		func(r *http.Request) {
+			if r.ContentLength = in.Size; in.Size == 0 {
+				r.Body = http.NoBody // another body of no bytes counts as one of unknown length
+			}
+		})
 	return out, c.refused(err)
 }
 

@@ -134,7 +134,8 @@ func (l *link) up(s *wire.Session, node api.NodeID, client *manager.Client) {
 	}
 	ctx, stop := context.WithCancel(l.w.ctx)
 	l.session, l.client, l.stop = s, client, stop
-	l.report, l.acked, l.lacks = observed{node: node, since: time.Now()}, nil, nil
+	// What was wanted of an earlier manager is not for this one: the worker's next round says what is.
+	l.report, l.wanted, l.acked, l.lacks = observed{node: node, since: time.Now()}, nil, nil, nil
 	l.w.d.group.Go(func() { l.pushing(ctx, client) })
 	l.w.d.group.Go(func() { l.sending(ctx, client) })
 	l.w.kick()
@@ -209,7 +210,7 @@ func (l *link) pushing(ctx context.Context, client *manager.Client) {
 		l.mu.Unlock()
 		if !reading {
 			reading = true
-			l.w.d.group.Go(func() { l.reading(ctx, client, wanted.epoch) })
+			l.w.d.group.Go(func() { l.reading(ctx, client) })
 		}
 		l.w.kick()
 	}
@@ -230,10 +231,10 @@ func (l *link) refused(ctx context.Context, err error) {
 }
 
 // reading takes in the manager's reports until the connection ends.
-func (l *link) reading(ctx context.Context, client *manager.Client, epoch api.Epoch) {
+func (l *link) reading(ctx context.Context, client *manager.Client) {
 	events, reports := l.events, l.reports // beyond them events are dropped, and reports have to wait
 	for ctx.Err() == nil {
-		for report, err := range client.Stream(ctx, epoch, l.mayName) {
+		for report, err := range client.Stream(ctx, l.epoch(), l.mayName) {
 			if err != nil {
 				if ctx.Err() == nil {
 					l.w.log.Warn("the manager's reports broke off", daemon.KeyError, err)
@@ -254,6 +255,16 @@ func (l *link) reading(ctx context.Context, client *manager.Client, epoch api.Ep
 		case <-ctx.Done():
 		}
 	}
+}
+
+// epoch is that of the newest spec that the manager has taken: a call of an older one is refused.
+func (l *link) epoch() api.Epoch {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.acked == nil {
+		return api.Epoch{} // of a connection that has ended
+	}
+	return l.acked.epoch
 }
 
 // take merges one report.
@@ -328,11 +339,11 @@ func (l *link) own(e api.Event) api.Event {
 	return e
 }
 
-// mayName tells whether the manager has been told of a node.
+// mayName tells whether the manager has been told of a node, or is it.
 func (l *link) mayName(id api.NodeID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.known.nodes[id]
+	return l.known.nodes[id] || id == l.report.node
 }
 
 // knows waits until the connected manager knows the key of a node.
