@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -19,18 +20,19 @@ import (
 
 const (
 	endTime    = 5 * time.Second      // that a forwarder has to end by itself
-	answerTime = 20 * time.Second     // that it has to take a list
+	patience   = 20 * time.Second     // that it has to take a list
 	answerLook = 3 * time.Millisecond // between two looks at its answer
 )
 
 // Own is the forwarder of a directory: a process that goes on when the director ends, and that is there as long as there
 // is something to publish. It is for one goroutine at a time.
 type Own struct {
-	Log     *slog.Logger
-	Program string                   // path of cpsdirector
-	Dir     string                   // the forwarder's own; it is made and removed
-	Network func() (*os.File, error) // opens the network namespace of the targets
-	Place   func(string)             // called with the name of each place where a crash must do no harm
+	Log      *slog.Logger
+	Program  string                   // path of cpsdirector
+	Dir      string                   // the forwarder's own; it is made and removed
+	Network  func() (*os.File, error) // opens the network namespace of the targets
+	Patience time.Duration            // that the process has to answer; 20 s when zero
+	Place    func(string)             // called with the name of each place where a crash must do no harm
 
 	process *proc.Process // nil until it is needed
 }
@@ -135,7 +137,7 @@ func (o *Own) start(space *os.File) (err error) {
 func (o *Own) await(ctx context.Context, mark string) (Failures, error) {
 	tick := time.NewTicker(answerLook)
 	defer tick.Stop()
-	limit := time.NewTimer(answerTime)
+	limit := time.NewTimer(cmp.Or(o.Patience, patience))
 	defer limit.Stop()
 	for {
 		if now := o.answered(); now.Mark == mark {
@@ -148,7 +150,7 @@ func (o *Own) await(ctx context.Context, mark string) (Failures, error) {
 		case <-o.process.Done():
 			return nil, fmt.Errorf("publish: the forwarder, process %d, has ended; %s tells why", o.process.PID(), o.at(logFile))
 		case <-limit.C:
-			err := fmt.Errorf("publish: the forwarder, process %d, has not answered within %s and is ended", o.process.PID(), answerTime)
+			err := fmt.Errorf("publish: the forwarder, process %d, does not answer and is ended", o.process.PID())
 			return nil, errors.Join(err, o.process.KillSession(ctx, 0))
 		}
 	}
