@@ -119,7 +119,7 @@ func TestFaultManagerMachineLost(t *testing.T) {
 	w.samePIDs(before)
 }
 
-// Agents and the manager are only told about the programs that serve: killing them touches no request.
+// Agents, the manager and the director only tell the programs that serve what to do: killing them touches no request.
 func TestFaultDaemonsKilled(t *testing.T) {
 	w := shop(t, "container", 2)
 	before := w.pids()
@@ -138,6 +138,8 @@ func TestFaultDaemonsKilled(t *testing.T) {
 				return nil
 			})
 		}
+		w.kill()
+		w.start()
 	}
 	w.eventually(60*time.Second, "everything is ready again", func() error { return w.exactly(2) })
 	l.stop(t)

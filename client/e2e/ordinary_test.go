@@ -57,6 +57,9 @@ func TestOrdinaryUser(t *testing.T) {
 	if err != nil || !strings.Contains(string(page), string(to.ID)) {
 		t.Errorf("without the director one machine gets from another %v: %s", err, page)
 	}
+	if page := fetch(t, url); !strings.Contains(page, "Hello, world") {
+		t.Errorf("without the director the page is %q", page)
+	}
 	w.start()
 	w.eventually(30*time.Second, "everything is as it was", func() error { return w.exactly(2) })
 	if now := w.machines(); !slices.Equal(now, machines) {

@@ -27,6 +27,7 @@ type Config struct {
 	Options    map[string]string // as configured; Driver.Complete checks them
 	Overlay    netip.Prefix      // the installation's overlay range, which no cloud's network may overlap
 	Log        *slog.Logger
+	Program    string // path of cpsdirector; a cloud may run parts of it as processes that outlive the director
 
 	// Failpoint, where a test sets it, is called with the name of each place where a crash must do no harm.
 	Failpoint func(place string)

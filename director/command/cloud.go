@@ -9,18 +9,39 @@ import (
 	"conpaas/client/daemon"
 	"conpaas/director/app"
 	"conpaas/director/cloud"
+	"conpaas/director/cloud/local/forward"
 	"conpaas/director/relay"
 	"conpaas/director/store"
 )
 
 func newCloudCommand(g *global) *cobra.Command {
 	c := &cobra.Command{Use: "cloud", Short: "The clouds of this host"}
-	c.AddCommand(&cobra.Command{
+	c.AddCommand(newCloudCleanCommand(g), newCloudForwardCommand(g))
+	return c
+}
+
+// newCloudForwardCommand is the process that a local cloud starts; nobody types it.
+func newCloudForwardCommand(g *global) *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:    "forward",
+		Short:  "Forward published ports of 127.0.0.1 to machines of a local cloud, whose network is descriptor 3",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(c *cobra.Command, _ []string) error { return forward.Run(c.Context(), g.logger(false), dir) },
+	}
+	c.Flags().StringVar(&dir, "dir", "", "folder of the forwarder")
+	return c
+}
+
+func newCloudCleanCommand(g *global) *cobra.Command {
+	return &cobra.Command{
 		Use:   "clean [CLOUD]",
 		Short: "Remove every trace of a cloud on this host, its machines included",
 		Long: `Remove every trace of a local cloud on this host: machines, mounts, network namespaces, cgroups, processes
-(the director's relay too) and files, whatever was killed before. The director must not be running. Its database stays: applications
-that are to run get new machines at the next start. An ordinary user's cloud is cleaned by the same user.`,
+(the director's relay and the forwarder of published ports too) and files, whatever was killed before. The director must
+not be running. Its database stays: applications that are to run get new machines at the next start. An ordinary user's
+cloud is cleaned by the same user.`,
 		Example: "  cpsdirector cloud clean\n  cpsdirector cloud clean default --data /var/lib/cpsdirector",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) (err error) {
@@ -77,6 +98,5 @@ that are to run get new machines at the next start. An ordinary user's cloud is 
 			}
 			return nil
 		},
-	})
-	return c
+	}
 }

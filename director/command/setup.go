@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -26,6 +27,10 @@ type setup struct {
 // opens the clouds' settings; nothing else is touched outside.
 func (g *global) load(ctx context.Context, log *slog.Logger) (*setup, error) {
 	c, err := g.read()
+	if err != nil {
+		return nil, err
+	}
+	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +60,7 @@ func (g *global) load(ctx context.Context, log *slog.Logger) (*setup, error) {
 		}
 		provider, err := driver.Open(ctx, cloud.Config{
 			Name: configured.Name, Deployment: c.Deployment, Dir: filepath.Join(c.Dir, "clouds", configured.Name),
-			Options: options, Overlay: c.VPN.Plan.Prefix(), Log: log.With("cloud", configured.Name),
+			Options: options, Overlay: c.VPN.Plan.Prefix(), Log: log.With("cloud", configured.Name), Program: exe,
 		})
 		if err != nil {
 			return nil, err

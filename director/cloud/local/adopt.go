@@ -83,9 +83,7 @@ func (c *Cloud) adopt(ctx context.Context, whole []record) error {
 			c.trouble(r.ID, err)
 		}
 	}
-	if err := c.republish(); err != nil {
-		return err
-	}
+	c.kind.republish(ctx)
 	return ctx.Err()
 }
 

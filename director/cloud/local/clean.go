@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"conpaas/director/cloud/local/forward"
 	"conpaas/director/cloud/local/mount"
 )
 
@@ -58,6 +59,14 @@ func (c *Cloud) clean(ctx context.Context) ([]string, error) {
 		said("ended process", fmt.Sprint(pid))
 	}
 	c.place("clean:killed")
+	forwarder, err := forward.Stop(ctx, c.at.forward())
+	if err != nil {
+		return report, err
+	}
+	if forwarder != 0 {
+		said("ended process", fmt.Sprint(forwarder))
+	}
+	c.place("clean:unpublished")
 	for _, dir := range []string{c.at.run, c.at.dir} {
 		points, err := mount.Clear(dir)
 		said("unmounted", points...)

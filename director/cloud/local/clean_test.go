@@ -69,6 +69,10 @@ func TestClean(t *testing.T) {
 					_ = n.Close()
 				}
 			}
+			during := strings.Join(h.whole(t, ports), "\n")
+			if published := strings.Count(during, "listens "); kind == local.RuntimeContainer && (published != 3 || len(h.forwarders(t)) != 1) {
+				t.Errorf("%d ports are forwarded, by processes %v", published, h.forwarders(t))
+			}
 			if len(machines) != 3 || spaces != 3 || len(h.whole(t, ports)) < len(before)+6 {
 				t.Fatalf("the cloud is not there: %v", h.whole(t, ports))
 			}

@@ -50,11 +50,12 @@ type kind interface {
 	release(ctx context.Context, id cloud.MachineID) error
 	// remove takes away what is outside the machine's directory and control group, after its processes have ended.
 	remove(r record) error
-	// publish makes a port of a machine reachable on the host; published are the ports for which it did, and
-	// unpublish forgets those of a machine.
-	publish(m *machine, port uint16) (string, error)
-	published() map[cloud.MachineID][]uint16
-	unpublish(id cloud.MachineID) error
+	// publish makes a port of a machine reachable on the host, and unpublish ends that for all of a machine. republish is
+	// called when all machines are known, for what a former director published, and keep sees to it until ctx ends.
+	publish(ctx context.Context, m *machine, port uint16) (string, error)
+	unpublish(ctx context.Context, id cloud.MachineID) error
+	republish(ctx context.Context)
+	keep(ctx context.Context)
 	// check looks for what the host lacks.
 	check(ctx context.Context) []api.Check
 	// prepare does beforehand what would make the first launch slow.

@@ -16,6 +16,7 @@ import (
 	"conpaas/director/cloud"
 	"conpaas/director/cloud/local/address"
 	"conpaas/director/cloud/local/bridge"
+	"conpaas/director/cloud/local/forward"
 	"conpaas/director/cloud/local/mount"
 	"conpaas/director/cloud/local/netns"
 	"conpaas/director/cloud/local/rootfs"
@@ -95,10 +96,33 @@ func (k *containers) down() error {
 	if k.net == nil {
 		return nil
 	}
+	k.mapping.end()
 	err := k.net.Namespace.Close()
 	k.net = nil
 	return err
 }
+
+func (k *containers) publish(ctx context.Context, m *machine, port uint16) (string, error) {
+	host, err := k.mapping.publish(ctx, m.id, netip.AddrPortFrom(m.now.Load().Address, port))
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), host).String(), err
+}
+
+func (k *containers) unpublish(ctx context.Context, id cloud.MachineID) error {
+	return k.mapping.unpublish(ctx, id)
+}
+
+func (k *containers) republish(ctx context.Context) {
+	f := &forward.Own{
+		Log: k.cloud.config.Log, Program: k.cloud.config.Program, Dir: k.cloud.at.forward(), Network: k.net.Namespace.File, Place: k.cloud.place,
+	}
+	k.mapping.begin(ctx, f, func(id cloud.MachineID) bool {
+		k.cloud.mu.Lock()
+		defer k.cloud.mu.Unlock()
+		return k.cloud.machines[id] != nil
+	})
+}
+
+func (k *containers) keep(ctx context.Context) { k.mapping.keep(ctx) }
 
 // listen listens inside the cloud's network.
 func (k *containers) listen(ctx context.Context, at netip.AddrPort) (net.Listener, error) {

@@ -117,7 +117,7 @@ func (j job) run(ctx context.Context) error {
 	}
 	passed := 0
 	c := cloud.Config{
-		Name: "default", Deployment: "d1", Dir: j.Dir, Options: j.Options, Log: slog.New(slog.DiscardHandler),
+		Name: "default", Deployment: "d1", Dir: j.Dir, Options: j.Options, Log: slog.New(slog.DiscardHandler), Program: program(),
 		Failpoint: func(place string) {
 			fmt.Fprintln(places, place)
 			if passed++; passed == j.Kill {
@@ -253,6 +253,22 @@ func (h host) traces(t *testing.T) []string {
 	return found
 }
 
+// forwarders gives the processes that forward published ports of the cloud.
+func (h host) forwarders(t *testing.T) []int {
+	t.Helper()
+	var found []int
+	for _, trace := range h.traces(t) {
+		var pid int
+		if n, _ := fmt.Sscanf(trace, "process /proc/%d/cmdline", &pid); n == 0 {
+			continue
+		}
+		if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(string(text), "\x00forward\x00") {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
 // first gives the first process of each of a cloud's machines.
 func (h host) first(t *testing.T) map[cloud.MachineID]task.Task {
 	t.Helper()
@@ -354,5 +370,11 @@ func checkAfterCrash(t *testing.T, l *local.Cloud, h host, place string) {
 	}
 	if err := l.Terminate(t.Context(), m.ID); err != nil {
 		t.Error(err)
+	}
+	if left := h.forwarders(t); len(left) != 0 {
+		t.Errorf("when nothing is published, left are the forwarders %v", left)
+	}
+	if _, err := os.Stat(filepath.Join(h.dir, "forward")); err == nil {
+		t.Error("when nothing is published, the forwarder's files are left")
 	}
 }

@@ -2,7 +2,8 @@
 // container), or for tests and benchmarks a session of processes with a directory (runtime process).
 //
 // Everything of the network lives in a network namespace of the cloud: the bridge, the firewall, and the director's
-// listener, which is made there. The host's own network is never touched; published ports are forwarded from 127.0.0.1.
+// listener, which is made there. The host's own network is never touched; published ports are forwarded from 127.0.0.1, by
+// a process (package forward) that outlives the director.
 // All state is on disk, so that a director that is killed at any moment finds its machines again. Nothing falls back:
 // what the host lacks is named by Check, and Launch refuses.
 //

@@ -168,7 +168,7 @@ func (c *Cloud) build(ctx context.Context, m *machine, spec cloud.Spec) error {
 	}
 	c.place("launch:whole")
 	for _, port := range spec.Publish {
-		if _, err := c.kind.publish(m, port); err != nil {
+		if _, err := c.kind.publish(ctx, m, port); err != nil {
 			return err
 		}
 	}

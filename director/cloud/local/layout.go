@@ -27,7 +27,7 @@ func newLayout(dir string, m mode) layout {
 
 func (l layout) lock() string      { return filepath.Join(l.dir, "lock") }
 func (l layout) addresses() string { return filepath.Join(l.dir, "addresses.json") }
-func (l layout) ports() string     { return filepath.Join(l.dir, "ports.json") }
+func (l layout) forward() string   { return filepath.Join(l.dir, "forward") }
 func (l layout) netns() string     { return filepath.Join(l.dir, "netns") }
 func (l layout) images() string    { return filepath.Join(l.dir, "images") }
 func (l layout) lower() string     { return filepath.Join(l.dir, "lower") }
@@ -52,7 +52,7 @@ func (l layout) group(id cloud.MachineID) string { return l.cgroup + "/" + strin
 
 // own are the things that this package makes, besides the lock.
 func (l layout) own() []string {
-	return []string{l.run, l.machines(), l.runc(), l.lower(), l.images(), l.netns(), filepath.Join(l.dir, "tun"), l.addresses(), l.ports()}
+	return []string{l.run, l.machines(), l.runc(), l.lower(), l.images(), l.netns(), filepath.Join(l.dir, "tun"), l.addresses(), l.forward()}
 }
 
 // loopbackPart is the part of 127.0.0.0/8, a /20, that the processes of a cloud have; never the one of 127.0.0.1.

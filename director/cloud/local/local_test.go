@@ -9,10 +9,12 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,16 +23,40 @@ import (
 	"conpaas/director/cloud"
 	"conpaas/director/cloud/cloudtest"
 	"conpaas/director/cloud/local"
+	"conpaas/director/cloud/local/forward"
 )
 
 func init() { runtime.LockOSThread() } // as every program that uses the package
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 5 && os.Args[1] == "cloud" && os.Args[2] == "forward" {
+		os.Exit(forwarder(os.Args[4]))
+	}
 	enterNamespace()
 	if job := os.Getenv(crashJob); job != "" {
 		os.Exit(direct(job))
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// program is what a cloud starts processes of: this test binary.
+func program() string {
+	path, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	return path
+}
+
+// forwarder is what cpsdirector cloud forward is.
+func forwarder(dir string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if err := forward.Run(ctx, slog.New(slog.NewTextHandler(os.Stderr, nil)), dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // rootDir makes a root file system of busybox, which must be linked statically.
@@ -97,7 +123,7 @@ func configuration(t testing.TB, options map[string]string) cloud.Config {
 	if all["RUNTIME"] == local.RuntimeContainer && all["ROOTFS"] == "" {
 		all["ROOTFS"] = rootDir(t)
 	}
-	return cloud.Config{Name: "default", Deployment: "d1", Dir: filepath.Join(t.TempDir(), "cloud"), Options: all, Log: logged(t)}
+	return cloud.Config{Name: "default", Deployment: "d1", Dir: filepath.Join(t.TempDir(), "cloud"), Options: all, Log: logged(t), Program: program()}
 }
 
 // open opens a cloud without starting it.

@@ -15,7 +15,6 @@ import (
 
 	"conpaas/client/daemon"
 	"conpaas/director/cloud"
-	"conpaas/director/cloud/local/forward"
 	"conpaas/director/cloud/local/task"
 )
 
@@ -54,14 +53,13 @@ type machine struct {
 	made  chan struct{}          // closed when its launch has ended, well or not
 	err   error                  // of the launch; read after made
 
-	// These belong to whoever is busy with the machine.
-	forwards map[uint16]*forward.Forwarder
-	unwatch  context.CancelFunc
+	// It belongs to whoever is busy with the machine.
+	unwatch context.CancelFunc
 }
 
 func newMachine(id cloud.MachineID, token string) *machine {
 	return &machine{
-		id: id, token: token, busy: make(chan struct{}, 1), made: make(chan struct{}), forwards: map[uint16]*forward.Forwarder{}, unwatch: func() {},
+		id: id, token: token, busy: make(chan struct{}, 1), made: make(chan struct{}), unwatch: func() {},
 	}
 }
 

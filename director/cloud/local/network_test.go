@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"conpaas/director/cloud"
 	"conpaas/director/cloud/local"
+	"conpaas/director/cloud/local/forward"
 	"conpaas/director/cloud/local/mount"
 )
 
@@ -59,22 +62,25 @@ func TestDirectorInside(t *testing.T) {
 	talk(again(t, c, l), "n2-1")
 }
 
-// TestPublish: a published port answers on the loopback address of the host, goes on doing so after a restart of the
-// director, also on the same port, and ends with the machine.
+// TestPublish: a published port answers on the loopback address of the host, goes on doing so with its open connections
+// while there is no director and after its restart, and ends with the machine.
 func TestPublish(t *testing.T) {
 	t.Parallel()
 	c := configuration(t, nil)
 	l := start(t, c)
-	id, err := l.Launch(t.Context(), cloud.Spec{Token: "web-1", Name: "web", UserData: userData(serve), Publish: []uint16{80}})
+	id, err := l.Launch(t.Context(), cloud.Spec{Token: "web-1", Name: "web", UserData: userData(serve, "nc -l -p 82 -e cat &"), Publish: []uint16{80}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	printed(t, l, id, "serving")
-	at, err := l.Publish(t.Context(), id, []uint16{80, 81})
+	at, err := l.Publish(t.Context(), id, []uint16{80, 81, 82})
 	if err != nil || !strings.HasPrefix(at[80], "127.0.0.1:") {
 		t.Fatalf("published as %v, %v", at, err)
 	}
+	echo := kept(t, at[82])
+	processes := newHost(t, c.Dir).forwarders(t)
 	for range 2 {
+		echo("with a director")
 		if page, err := get(t, at[80]); err != nil || page != "hello from web" {
 			t.Errorf("got %q, %v", page, err)
 		}
@@ -84,10 +90,14 @@ func TestPublish(t *testing.T) {
 		if l.Close() != nil {
 			t.Fatal(err)
 		}
-		if page, err := get(t, at[80]); err == nil {
-			t.Errorf("without a director the port gives %q", page)
+		if page, err := get(t, at[80]); err != nil || page != "hello from web" {
+			t.Errorf("without a director the port gives %q, %v", page, err)
 		}
+		echo("without a director")
 		l = start(t, c)
+	}
+	if now := newHost(t, c.Dir).forwarders(t); len(now) != 1 || !slices.Equal(now, processes) {
+		t.Errorf("the forwarders were %v and are %v", processes, now)
 	}
 	if now, err := l.Publish(t.Context(), id, []uint16{80}); err != nil || now[80] != at[80] {
 		t.Errorf("published as %v, %v; before as %v", now, err, at)
@@ -98,8 +108,77 @@ func TestPublish(t *testing.T) {
 	if page, err := get(t, at[80]); err == nil {
 		t.Errorf("after the machine's end the port gives %q", page)
 	}
+	if left := newHost(t, c.Dir).forwarders(t); len(left) != 0 {
+		t.Errorf("after the last machine's end left are the forwarders %v", left)
+	}
 	if _, err := l.Publish(t.Context(), id, []uint16{80}); cloud.KindOf(err) != cloud.KindNotFound {
 		t.Errorf("publish of a terminated machine: %v", err)
+	}
+}
+
+// kept makes a connection to a port that says back what it is told, and gives how to use it.
+func kept(t *testing.T, address string) func(word string) {
+	t.Helper()
+	var conn net.Conn
+	until(t, "the port answers", func() (ok bool) {
+		c, err := net.Dial("tcp4", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.WriteString(c, "?")
+		if _, err2 := io.ReadFull(c, make([]byte, 1)); err != nil || err2 != nil { // nobody listens in the machine yet
+			_ = c.Close()
+			return false
+		}
+		conn = c
+		return true
+	})
+	t.Cleanup(func() { _ = conn.Close() })
+	return func(word string) {
+		t.Helper()
+		_, err := io.WriteString(conn, word)
+		got := make([]byte, len(word))
+		if _, err2 := io.ReadFull(conn, got); err != nil || err2 != nil || string(got) != word {
+			t.Errorf("the open connection says %q: %v, %v", got, err, err2)
+		}
+	}
+}
+
+// TestPublishKilled: a forwarder that is killed is started again, by the director that runs and by the next one, and has the
+// same ports.
+func TestPublishKilled(t *testing.T) {
+	t.Parallel()
+	c := configuration(t, nil)
+	l := start(t, c)
+	m := launch(t, l, "web-1", serve)
+	printed(t, l, m.ID, "serving")
+	at, err := l.Publish(t.Context(), m.ID, []uint16{80})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kill := func() {
+		t.Helper()
+		pids := newHost(t, c.Dir).forwarders(t)
+		if len(pids) != 1 {
+			t.Fatalf("the forwarders are %v", pids)
+		}
+		if err := syscall.Kill(pids[0], syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "it has ended", func() bool { return !slices.Contains(newHost(t, c.Dir).forwarders(t), pids[0]) })
+	}
+	kill()
+	until(t, "the director has started it again", func() bool {
+		page, err := get(t, at[80])
+		return err == nil && page == "hello from web-1"
+	})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	kill()
+	start(t, c)
+	if page, err := get(t, at[80]); err != nil || page != "hello from web-1" {
+		t.Errorf("the next director's port gives %q, %v", page, err)
 	}
 }
 
@@ -115,6 +194,9 @@ func TestPublishTaken(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if pid, err := forward.Stop(t.Context(), filepath.Join(c.Dir, "forward")); err != nil || pid == 0 {
+		t.Fatalf("ended the forwarder %d, %v", pid, err)
 	}
 	thief, err := net.Listen("tcp4", at[80])
 	if err != nil {

@@ -119,10 +119,12 @@ func (k *processes) release(context.Context, cloud.MachineID) error { return nil
 func (k *processes) remove(record) error { return nil }
 
 // publish has nothing to do: the address of a machine is one of the host.
-func (k *processes) publish(m *machine, port uint16) (string, error) {
+func (k *processes) publish(_ context.Context, m *machine, port uint16) (string, error) {
 	return net.JoinHostPort(m.now.Load().Address.String(), fmt.Sprint(port)), nil
 }
 
-func (k *processes) published() map[cloud.MachineID][]uint16 { return nil }
+func (k *processes) unpublish(context.Context, cloud.MachineID) error { return nil }
 
-func (k *processes) unpublish(cloud.MachineID) error { return nil }
+func (k *processes) republish(context.Context) {}
+
+func (k *processes) keep(context.Context) {}

@@ -2,21 +2,23 @@ package local
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"conpaas/client/daemon"
 	"conpaas/director/cloud"
 	"conpaas/director/cloud/local/forward"
+)
+
+const (
+	forwardPause = 500 * time.Millisecond // between two starts of the forwarder
+	forwardLook  = time.Minute            // between two looks at ports that could not be published
 )
 
 // Publish makes ports of a machine reachable on 127.0.0.1 of the host (for processes: on their own addresses).
@@ -50,167 +52,166 @@ func (c *Cloud) publish(ctx context.Context, id cloud.MachineID, ports []uint16)
 	}
 	at := map[uint16]string{}
 	for _, p := range ports {
-		if at[p], err = c.kind.publish(m, p); err != nil {
+		if at[p], err = c.kind.publish(ctx, m, p); err != nil {
 			return nil, err
 		}
 	}
 	return at, nil
 }
 
-// republish brings back the forwarders of a former director. A port that somebody has taken meanwhile is logged here and
-// told by Publish.
-func (c *Cloud) republish() error {
-	for id, ports := range c.kind.published() {
-		c.mu.Lock()
-		m, ok := c.machines[id]
-		c.mu.Unlock()
-		if !ok {
-			if err := c.kind.unpublish(id); err != nil {
-				return err
-			}
-			continue
-		}
-		for _, p := range ports {
-			if _, err := c.kind.publish(m, p); err != nil {
-				c.trouble(id, err)
-			}
-		}
-	}
-	return nil
-}
-
-// publishing remembers the ports of the host that are given to ports of machines.
+// publishing remembers the ports of the host that are given to ports of machines, and has the forwarder serve them.
 type publishing struct {
-	path        string
 	first, last uint16
+	changed     chan struct{} // the forwarder is another process, or none
 
-	mu    sync.Mutex
-	given map[cloud.MachineID]map[uint16]uint16 // machine, its port, the host's port
-	next  uint16
+	mu        sync.Mutex
+	given     []forward.Publication
+	next      uint16
+	forwarder *forward.Own // nil: only the list is kept, until all machines are known
 }
 
 // open reads what a former director gave. The search for free ports begins at a place that depends on the cloud, so that
 // several clouds on a host seldom meet.
-func (p *publishing) open(c *Cloud) error {
+func (p *publishing) open(c *Cloud) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.path, p.first, p.last = c.at.ports(), c.set.publish[0], c.set.publish[1]
-	p.given = map[cloud.MachineID]map[uint16]uint16{}
+	p.first, p.last, p.changed = c.set.publish[0], c.set.publish[1], make(chan struct{}, 1)
 	part := loopbackPart(c.at.dir).Addr().As4()
 	p.next = p.first + uint16((int(part[1])<<8|int(part[2]))*7%(int(p.last-p.first)+1))
-	text, err := os.ReadFile(p.path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &p.given)
-	}
-	if err != nil {
-		return fmt.Errorf("read the published ports in %s (remove it, and machines get new ports): %w", p.path, err)
-	}
-	return nil
+	p.given, err = forward.Read(c.at.forward())
+	return err
 }
 
-// listen listens on the host's port for a machine's port, on the same one at every call.
-func (p *publishing) listen(id cloud.MachineID, port uint16) (net.Listener, error) {
+// begin takes the forwarder over, without the ports of machines that are no more. A port that cannot be published is no
+// error: it is logged, and told by publish.
+func (p *publishing) begin(ctx context.Context, f *forward.Own, exists func(cloud.MachineID) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if host, ok := p.given[id][port]; ok {
-		l, err := listenHost(host)
-		if err != nil {
-			return nil, fmt.Errorf("publish port %d of machine %s: port %d of 127.0.0.1, which was given to it, is taken by another program; end that: %w", port, id, host, err)
-		}
-		return l, nil
+	p.forwarder = f
+	p.given = slices.DeleteFunc(p.given, func(g forward.Publication) bool { return !exists(cloud.MachineID(g.Owner)) })
+	p.look(ctx)
+}
+
+// look has the forwarder be as it should, and logs what is not.
+func (p *publishing) look(ctx context.Context) {
+	failed, err := p.serve(ctx)
+	if err != nil && ctx.Err() == nil {
+		p.forwarder.Log.Error("ports of machines are not published", daemon.KeyError, err)
 	}
-	taken := map[uint16]bool{}
-	for _, ports := range p.given {
-		for host := range maps.Values(ports) {
-			taken[host] = true
+	for _, g := range p.given {
+		if code := failed[g.Port]; code != 0 {
+			p.forwarder.Log.Warn("a port of a machine is not published", "machine", g.Owner, daemon.KeyError, taken(g, code))
 		}
+	}
+}
+
+// serve has the forwarder serve what is given. The caller has the lock.
+func (p *publishing) serve(ctx context.Context) (forward.Failures, error) {
+	before := p.forwarder.Ended()
+	failed, err := p.forwarder.Serve(ctx, p.given)
+	if p.forwarder.Ended() != before {
+		select {
+		case p.changed <- struct{}{}:
+		default: // it is already said
+		}
+	}
+	return failed, err
+}
+
+// keep starts a forwarder that has ended again, until ctx ends.
+func (p *publishing) keep(ctx context.Context) {
+	for ctx.Err() == nil {
+		p.mu.Lock()
+		ended := p.forwarder.Ended()
+		p.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.changed:
+			continue
+		case <-ended:
+		case <-time.After(forwardLook):
+		}
+		p.mu.Lock()
+		p.look(ctx)
+		p.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(forwardPause):
+		}
+	}
+}
+
+// end lets go of the forwarder, which goes on.
+func (p *publishing) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.forwarder != nil {
+		p.forwarder.Release()
+		p.forwarder = nil
+	}
+}
+
+// publish gives a port of a machine a port of the host, the same one at every call.
+func (p *publishing) publish(ctx context.Context, id cloud.MachineID, target netip.AddrPort) (uint16, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.given, func(g forward.Publication) bool { return g.Owner == string(id) && g.Target == target })
+	if i >= 0 {
+		failed, err := p.serve(ctx)
+		if code := failed[p.given[i].Port]; err == nil && code != 0 {
+			err = taken(p.given[i], code)
+		}
+		return p.given[i].Port, err
+	}
+	has := map[uint16]bool{}
+	for _, g := range p.given {
+		has[g.Port] = true
 	}
 	for range int(p.last-p.first) + 1 {
-		host := p.next
+		g := forward.Publication{Port: p.next, Owner: string(id), Target: target}
 		if p.next++; p.next > p.last || p.next < p.first {
 			p.next = p.first
 		}
-		if taken[host] {
+		if has[g.Port] {
 			continue
 		}
-		l, err := listenHost(host)
-		if errors.Is(err, unix.EADDRINUSE) {
-			continue
+		others := slices.Clip(p.given)
+		p.given = append(others, g)
+		failed, err := p.serve(ctx)
+		code := failed[g.Port]
+		if err != nil || code == 0 {
+			return g.Port, err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("publish port %d of machine %s: %w", port, id, err)
+		if p.given = others; !errors.Is(code, unix.EADDRINUSE) {
+			_, err = p.serve(ctx)
+			return 0, errors.Join(taken(g, code), err)
 		}
-		if p.given[id] == nil {
-			p.given[id] = map[uint16]uint16{}
-		}
-		p.given[id][port] = host
-		if err := p.save(); err != nil {
-			delete(p.given[id], port)
-			return nil, errors.Join(err, l.Close())
-		}
-		return l, nil
 	}
-	return nil, fmt.Errorf("publish port %d of machine %s: all of PUBLISH_PORTS %d-%d are taken: %w", port, id, p.first, p.last, unix.EAGAIN)
+	_, err := p.serve(ctx)
+	return 0, errors.Join(fmt.Errorf("publish port %d of machine %s: all of PUBLISH_PORTS %d-%d are taken: %w", target.Port(), id, p.first, p.last, unix.EAGAIN), err)
 }
 
-func listenHost(port uint16) (net.Listener, error) {
-	return net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
+// taken tells why a port of the host cannot be had.
+func taken(g forward.Publication, code unix.Errno) error {
+	if code == unix.EADDRINUSE {
+		return fmt.Errorf("publish port %d of machine %s: port %d of 127.0.0.1, which was given to it, is taken by another program; end that: %w", g.Target.Port(), g.Owner, g.Port, code)
+	}
+	return fmt.Errorf("publish port %d of machine %s: listen on port %d of 127.0.0.1: %w", g.Target.Port(), g.Owner, g.Port, code)
 }
 
-// forget takes the ports of a machine back.
-func (p *publishing) forget(id cloud.MachineID) error {
+// unpublish takes the ports of a machine back.
+func (p *publishing) unpublish(ctx context.Context, id cloud.MachineID) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.given[id]; !ok {
+	before := p.given
+	p.given = slices.DeleteFunc(slices.Clone(before), func(g forward.Publication) bool { return g.Owner == string(id) })
+	if p.forwarder == nil || len(p.given) == len(before) {
 		return nil
 	}
-	delete(p.given, id)
-	return p.save()
-}
-
-// list gives the ports of all machines.
-func (p *publishing) list() map[cloud.MachineID][]uint16 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ports := map[cloud.MachineID][]uint16{}
-	for id, given := range p.given {
-		ports[id] = slices.Sorted(maps.Keys(given))
-	}
-	return ports
-}
-
-func (p *publishing) save() error {
-	text, err := json.Marshal(p.given)
+	_, err := p.serve(ctx)
 	if err != nil {
-		return fmt.Errorf("keep the published ports: %w", err)
+		p.given = before // a repeated call goes on
 	}
-	if err := daemon.WriteFile(p.path, text, 0o600); err != nil {
-		return fmt.Errorf("keep the published ports: %w", err)
-	}
-	return nil
+	return err
 }
-
-// publish gives a port of a container its forwarder. The caller is busy with the machine, or is Start.
-func (k *containers) publish(m *machine, port uint16) (string, error) {
-	if f, ok := m.forwards[port]; ok {
-		return f.Address().String(), nil
-	}
-	l, err := k.mapping.listen(m.id, port)
-	if err != nil {
-		return "", err
-	}
-	space, to := k.net.Namespace, netip.AddrPortFrom(m.now.Load().Address, port)
-	f := forward.New(l, forward.Options{
-		Dial: func(ctx context.Context) (*net.TCPConn, error) { return space.Dial(ctx, to) },
-		Log:  k.cloud.config.Log.With("machine", string(m.id), "port", port),
-	})
-	m.forwards[port] = f
-	return f.Address().String(), nil
-}
-
-func (k *containers) published() map[cloud.MachineID][]uint16 { return k.mapping.list() }
-
-func (k *containers) unpublish(id cloud.MachineID) error { return k.mapping.forget(id) }

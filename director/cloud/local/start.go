@@ -84,6 +84,7 @@ func (c *Cloud) start(ctx context.Context) error {
 	}
 	c.work.Go(func() { c.keepHouse(life) })
 	c.work.Go(func() { c.kind.prepare(life) })
+	c.work.Go(func() { c.kind.keep(life) })
 	c.look(ctx)
 	c.mu.Lock()
 	c.running = true
@@ -158,7 +159,7 @@ func apart(p netip.Prefix) error {
 	return nil
 }
 
-// Close ends the director's listener, the forwarders and the watchers. The machines go on.
+// Close ends the director's listener and the watchers. The machines and the forwarder go on.
 func (c *Cloud) Close() error {
 	c.mu.Lock()
 	c.running = false
@@ -173,9 +174,6 @@ func (c *Cloud) Close() error {
 	var errs []error
 	for _, m := range machines {
 		m.unwatch()
-		for _, f := range m.forwards {
-			errs = append(errs, f.Close())
-		}
 	}
 	if c.listener != nil {
 		if err := c.listener.Close(); !errors.Is(err, net.ErrClosed) {

@@ -42,12 +42,6 @@ func (c *Cloud) terminate(ctx context.Context, id cloud.MachineID) error {
 // vanish removes a machine from the host and from memory. The caller is busy with it.
 func (c *Cloud) vanish(ctx context.Context, m *machine) error {
 	m.unwatch()
-	for port, f := range m.forwards {
-		if err := f.Close(); err != nil {
-			return fmt.Errorf("end the forwarder of port %d: %w", port, err)
-		}
-		delete(m.forwards, port)
-	}
 	r := record{ID: m.id, Token: m.token}
 	if kept := m.now.Load(); kept != nil {
 		if err := c.condemn(m); err != nil {
@@ -72,6 +66,10 @@ func (c *Cloud) vanish(ctx context.Context, m *machine) error {
 // after it stopped anywhere.
 func (c *Cloud) erase(ctx context.Context, r record) error {
 	group := c.at.group(r.ID)
+	if err := c.kind.unpublish(ctx, r.ID); err != nil {
+		return err
+	}
+	c.place("erase:unpublished")
 	if err := c.kind.release(ctx, r.ID); err != nil {
 		return err
 	}
@@ -86,10 +84,6 @@ func (c *Cloud) erase(ctx context.Context, r record) error {
 	if _, err := c.held.Remove(group); err != nil {
 		return err
 	}
-	if err := c.kind.unpublish(r.ID); err != nil {
-		return err
-	}
-	c.place("erase:unpublished")
 	if err := os.RemoveAll(c.at.machine(r.ID)); err != nil {
 		return fmt.Errorf("remove the machine's directory: %w", err)
 	}

@@ -1,6 +1,8 @@
-// Package forward carries TCP connections from an address of the host to a place that only a dial function can reach.
+// Package forward carries TCP connections from ports of 127.0.0.1 into another network namespace, in a process of its
+// own (Run) that outlives the director. Own is the director's side of that process.
 //
-// It knows nothing of machines or namespaces, and reads nothing of what it carries.
+// The two meet in files: the director writes what is to be published, the process says what is. The package knows nothing
+// of machines, and reads nothing of what it carries.
 package forward
 
 import (

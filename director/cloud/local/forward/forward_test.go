@@ -17,7 +17,10 @@ import (
 	"conpaas/director/cloud/local/forward"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	serveTest()
+	goleak.VerifyTestMain(m)
+}
 
 // listen listens on a free port of the loopback interface.
 func listen(t *testing.T) *net.TCPListener {

@@ -78,6 +78,16 @@ func OfProcess(pid int) (*Namespace, error) { return Open(fmt.Sprintf("/proc/%d/
 // FD is the open namespace, for netlink messages that name one. It is valid until Close.
 func (n *Namespace) FD() int { return int(n.file.Fd()) }
 
+// File opens the namespace once more, for another process. Where it is pinned can be unmounted meanwhile.
+func (n *Namespace) File() (*os.File, error) {
+	var file *os.File
+	err := n.Do(func() (err error) {
+		file, err = os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
+		return err
+	})
+	return file, err
+}
+
 // Close lets go of the namespace; sockets made in it live on.
 func (n *Namespace) Close() error { return n.file.Close() }
 
