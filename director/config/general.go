@@ -93,16 +93,6 @@ func (r *reader) url(c *Config, e *entry) {
 		r.fail(e.line, "%s = %s: name the port, for example https://%s", e.name, e.value, net.JoinHostPort(u.Hostname(), "5555"))
 		return
 	}
-	if e := r.take(sectionDirector, "RELAY_PORT"); e != nil {
-		switch port, err := strconv.ParseUint(e.value, 10, 16); {
-		case slices.Contains(off[:3], strings.ToLower(e.value)):
-			c.VPN.RelayPort = -1
-		case err != nil || port == 0:
-			r.fail(e.line, "%s = %s: want a UDP port, or no for a director without a relay", e.name, e.value)
-		default:
-			c.VPN.RelayPort = int(port)
-		}
-	}
 	c.URL = &url.URL{Scheme: "https", Host: net.JoinHostPort(strings.ToLower(u.Hostname()), u.Port())}
 }
 

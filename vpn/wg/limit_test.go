@@ -20,10 +20,8 @@ func TestMemoryLimit(t *testing.T) {
 	err := wgtest.NewSpace(t).Do(func() error {
 		return wg.RunUserspace(ctx, slog.New(slog.DiscardHandler), wgtest.InterfaceName(), 0)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	// An error may come of closing the control socket as soon as it is there; the limit was set before.
 	if limit := debug.SetMemoryLimit(-1); limit != 128<<20 {
-		t.Errorf("the limit is %d bytes, want 128 MiB", limit)
+		t.Errorf("the limit is %d bytes, want 128 MiB (%v)", limit, err)
 	}
 }
