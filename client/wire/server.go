@@ -143,6 +143,9 @@ func (a *API) end(record *recorder, r *http.Request, x *exchange, start time.Tim
 	gone := r.Context().Err() != nil || record.broken != nil
 	cut := fault != nil && record.begun()
 	level := slog.LevelDebug
+	if GivenRequestID(r.Context()) != "" {
+		level = slog.LevelInfo
+	}
 	if fault != nil && fault != http.ErrAbortHandler && !gone {
 		level = slog.LevelError
 		x.cause = fmt.Errorf("panic: %v\n%s", fault, debug.Stack())
