@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"io"
 
+	"conpaas/client/api"
 	"conpaas/client/wire"
 	"conpaas/director/store"
 )
@@ -41,6 +43,43 @@ func (d *Director) Figures(ctx context.Context) ([][]wire.Figure, error) {
 		one(float64(len(d.hub.Children()))), one(float64(spliced)), one(float64(len(d.relays.all()))),
 		one(float64(d.trust.Load().serving.Certificate().NotAfter.Unix())), one(float64(d.store.Installation().Fence)),
 	}, nil
+}
+
+// maxMetrics is how many bytes of a machine's metrics are passed on.
+const maxMetrics = 1 << 20
+
+// NodeMetrics gives the metrics of the manager or agent on a machine, whoever owns it, in Prometheus' text format. They are
+// the machine's word. The caller closes it.
+func (d *Director) NodeMetrics(ctx context.Context, id api.NodeID) (io.ReadCloser, error) {
+	n, err := d.node(ctx, id)
+	if err != nil {
+		return nil, problem(err)
+	}
+	var v store.Application
+	err = d.store.View(ctx, func(r *store.Read) (err error) {
+		v, err = r.Application(n.Application)
+		return err
+	})
+	if err != nil {
+		return nil, problem(err)
+	}
+	client, err := d.managerOf(v)
+	if err != nil {
+		return nil, err
+	}
+	var text io.ReadCloser
+	if w := d.worker(v.ID); w != nil && w.link.seen().node == id {
+		text, err = client.Metrics(ctx, d.epoch(v))
+	} else {
+		text, err = client.NodeMetrics(ctx, d.epoch(v), id)
+	}
+	if err != nil {
+		return nil, saidByManager(ctx, v, err)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(text, maxMetrics), text}, nil
 }
 
 // counts makes figures of counts whose first so many properties are labels.
