@@ -53,6 +53,7 @@ const DefaultInterface = "cps0"
 type App struct {
 	host    *host.Host
 	log     *slog.Logger
+	trace   daemon.Trace // the request that has caused the spec which is being applied
 	boot    api.Bootstrap
 	halves  map[api.ServiceType]func() service.Half
 	timing  Timing
@@ -79,9 +80,10 @@ type App struct {
 // New opens the agent's state. Nothing runs before Run.
 func New(o Options) (*App, error) {
 	a := &App{
-		host: o.Host, log: o.Log.With(daemon.KeyNode, o.Bootstrap.Node), boot: o.Bootstrap, halves: o.Services,
+		host: o.Host, boot: o.Bootstrap, halves: o.Services,
 		timing: o.Timing, iface: cmp.Or(o.Interface, DefaultInterface), board: newBoard(), wake: make(chan struct{}, 1),
 	}
+	a.log = a.trace.Logger(o.Log.With(daemon.KeyNode, o.Bootstrap.Node))
 	if a.timing == (Timing{}) {
 		a.timing = DefaultTiming()
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 
 	"conpaas/client/api"
+	"conpaas/client/wire"
 )
 
 // stored is the content of the spec file: the last spec that a manager has sent, with all peers.
@@ -39,7 +41,7 @@ func (a *App) loadSpec() *stored {
 }
 
 // PutSpec accepts a spec: checks it, stores it and has it applied. The epoch has passed the guard.
-func (a *App) PutSpec(epoch api.Epoch, s api.NodeSpec) error {
+func (a *App) PutSpec(ctx context.Context, epoch api.Epoch, s api.NodeSpec) error {
 	if err := a.check(s); err != nil {
 		return err
 	}
@@ -55,6 +57,7 @@ func (a *App) PutSpec(epoch api.Epoch, s api.NodeSpec) error {
 	if err := a.saveSpec(next); err != nil {
 		return err
 	}
+	a.trace.Set(wire.GivenRequestID(ctx))
 	a.desired = next
 	a.blobs.Want(s.Blobs)
 	a.nudge()

@@ -68,6 +68,7 @@ func (w *worker) apply(ctx context.Context, want *stored) {
 	if w.done != want {
 		w.delays.Reset()
 	}
+	request := w.a.trace.ID()
 	ctx, cancel := context.WithTimeout(ctx, w.a.timing.Apply)
 	defer cancel()
 	if want == nil {
@@ -76,6 +77,9 @@ func (w *worker) apply(ctx context.Context, want *stored) {
 		w.errs, w.err = w.perform(ctx, want)
 	}
 	w.settle(want)
+	if !w.failed && want == w.a.latest() {
+		w.a.trace.End(request)
+	}
 }
 
 // settle notes what was applied and plans the next time.

@@ -20,7 +20,8 @@ import (
 const maxSpec = 32 << 20
 
 type server struct {
-	app *app.App
+	app     *app.App
+	metrics *wire.Metrics
 }
 
 // New gives the routes. Every call must come from the manager, and carry an epoch that the guard lets through.
@@ -29,9 +30,10 @@ func New(a *app.App, log *slog.Logger) http.Handler {
 }
 
 func routes(a *app.App, log *slog.Logger) *wire.API {
-	s := &server{app: a}
+	s := &server{app: a, metrics: wire.NewMetrics(daemon.Version)}
+	s.metrics.Add(a.Figures, app.Families()...)
 	w := wire.NewAPI(wire.Options{
-		Title: "ConPaaS agent", Version: daemon.Version, Log: log, Lenient: true,
+		Title: "ConPaaS agent", Version: daemon.Version, Log: log, Lenient: true, Metrics: s.metrics,
 		// Whoever calls through the tunnel is the parent that the agent has dialled and whose certificate it
 		// has checked.
 		Authenticate: func(*http.Request) (wire.Caller, error) { return wire.Caller{Kind: wire.KindManager}, nil },
@@ -45,6 +47,7 @@ func routes(a *app.App, log *slog.Logger) *wire.API {
 	}}, manager(), s.readLog)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream", Summary: "Status and events as they come"}, manager(), s.stream)
 	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Summary: "Run a command"}, manager(), s.exec)
+	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/metrics", ID: "metrics", Summary: "The agent's metrics as Prometheus reads them"}, manager(), s.readMetrics)
 	w.Blobs(manager(), a)
 	return w
 }

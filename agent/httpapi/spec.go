@@ -16,8 +16,8 @@ type peersInput struct {
 	Body api.PeerDelta
 }
 
-func (s *server) putSpec(_ context.Context, in *specInput) (*struct{}, error) {
-	return nil, s.app.PutSpec(s.app.Guard().Current(), in.Body)
+func (s *server) putSpec(ctx context.Context, in *specInput) (*struct{}, error) {
+	return nil, s.app.PutSpec(ctx, s.app.Guard().Current(), in.Body)
 }
 
 func (s *server) patchPeers(_ context.Context, in *peersInput) (*struct{}, error) {

@@ -93,6 +93,8 @@ func (g *Global) explain(ctx context.Context, err error) string {
 			text += "; log in with: cps login"
 		case problem.Code == api.CodeInternal && problem.RequestID != "":
 			text += "; the director's log tells more about request " + problem.RequestID
+		case exitStatus(ctx, err) == exitUnavailable && problem.RequestID != "":
+			text += " (request " + problem.RequestID + ")"
 		}
 	}
 	return text

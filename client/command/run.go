@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"conpaas/client/director"
 	"conpaas/client/ui"
 )
 
@@ -41,7 +42,7 @@ func Run(ctx context.Context, s System) int {
 	root.SetIn(s.Stdin)
 	root.SetOut(s.Stdout)
 	root.SetErr(s.Stderr)
-	err := root.ExecuteContext(ctx)
+	err := root.ExecuteContext(director.Traced(ctx))
 	if err == nil {
 		return exitOK
 	}

@@ -104,6 +104,7 @@ func stories(t *testing.T, runtime string) {
 			env.Setenv("PATH", w.bin+":"+env.Getenv("PATH"))
 			env.Setenv("DIRECTOR", w.url())
 			env.Setenv("DATA", w.data())
+			env.Setenv("LISTEN", fmt.Sprintf("127.0.0.1:%d", w.port))
 			examples, err := filepath.Abs(filepath.Join(top, "docs/examples"))
 			if err != nil {
 				return err

@@ -20,6 +20,7 @@ const (
 type exchange struct {
 	title   string // of its API
 	lenient bool   // whether its API is
+	route   string // id of the route, "" where none takes it
 	caller  Caller
 	cause   error // the whole reason of an error answer
 }

@@ -13,19 +13,34 @@ const requestIDMax = 64
 
 type requestIDKey struct{}
 
+type requestID struct {
+	id    string
+	given bool // by the caller
+}
+
 // RequestID gives the id of the request that ctx belongs to, "" where there is none. Calls made with ctx carry it on.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	r, _ := ctx.Value(requestIDKey{}).(requestID)
+	return r.id
+}
+
+// GivenRequestID is RequestID where the caller has named the request, "" where its id was made here: whoever names a
+// request means to find it in logs again.
+func GivenRequestID(ctx context.Context) string {
+	if r, _ := ctx.Value(requestIDKey{}).(requestID); r.given {
+		return r.id
+	}
+	return ""
 }
 
 // WithRequestID makes the calls of work that no request has caused traceable under one id. An id that is not well-formed
 // (1 to 64 letters, digits, '-', '_', '.') is replaced by a new one.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	if !isRequestID(id) {
+	given := isRequestID(id)
+	if !given {
 		id = rand.Text()
 	}
-	return context.WithValue(ctx, requestIDKey{}, id)
+	return context.WithValue(ctx, requestIDKey{}, requestID{id: id, given: given})
 }
 
 // identify gives the request with its id in the context: that of an outer handler, else the caller's, else a new one.

@@ -47,6 +47,7 @@ type Options struct {
 	// the caller may be the newer one; a member that users write is refused, since it may be misspelt.
 	Lenient bool
 	Header  func(http.Header) // adds to the header of every answer; may be nil
+	Metrics *Metrics          // counts the requests; may be nil
 }
 
 // API is a set of routes with one way of refusing, logging and bounding. Routes are added before Handler is used.
@@ -143,6 +144,9 @@ func (a *API) end(record *recorder, r *http.Request, x *exchange, start time.Tim
 	gone := r.Context().Err() != nil || record.broken != nil
 	cut := fault != nil && record.begun()
 	level := slog.LevelDebug
+	if GivenRequestID(r.Context()) != "" {
+		level = slog.LevelInfo
+	}
 	if fault != nil && fault != http.ErrAbortHandler && !gone {
 		level = slog.LevelError
 		x.cause = fmt.Errorf("panic: %v\n%s", fault, debug.Stack())
@@ -161,6 +165,7 @@ func (a *API) end(record *recorder, r *http.Request, x *exchange, start time.Tim
 	case status >= 500:
 		level = max(level, slog.LevelInfo)
 	}
+	a.options.Metrics.count(x.route, status, time.Since(start))
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("path", shorten(r.URL.Path)), slog.Int("status", status),
 		slog.Duration("duration", time.Since(start)), slog.String("request", RequestID(r.Context())), slog.Any("caller", x.caller),

@@ -124,7 +124,7 @@ func (d *Director) RenameApplication(ctx context.Context, a Actor, ref, name str
 	if err != nil {
 		return api.Application{}, taken(err, "application", name)
 	}
-	d.wake(id)
+	d.wakeFor(ctx, id)
 	return d.Application(ctx, a, id.String())
 }
 
@@ -199,7 +199,7 @@ func (d *Director) operation(ctx context.Context, a Actor, name string, change f
 	if err != nil {
 		return api.Operation{}, problem(err)
 	}
-	d.wake(op.Application)
+	d.wakeFor(ctx, op.Application)
 	return showOperation(op, a.Name), nil
 }
 

@@ -95,7 +95,7 @@ func (d *Director) UploadCode(ctx context.Context, a Actor, ref, service string,
 		d.pruneBlobs(ctx)
 		return out, problem(err)
 	}
-	d.wake(s.Application)
+	d.wakeFor(ctx, s.Application)
 	s, err = d.hosting(ctx, a, s.Application.String(), s.ID.String(), false)
 	out = showCode(s, v)
 	out.Operation = op.ID

@@ -243,6 +243,14 @@ func (d *Director) wake(id api.ApplicationID) {
 	}
 }
 
+// wakeFor is wake for a request that has changed the application: the work that follows carries its id.
+func (d *Director) wakeFor(ctx context.Context, id api.ApplicationID) {
+	if w := d.worker(id); w != nil {
+		w.trace.Set(wire.RequestID(ctx))
+		w.kick()
+	}
+}
+
 // wakeAll makes every worker look again.
 func (d *Director) wakeAll() {
 	d.mu.Lock()

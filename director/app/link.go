@@ -170,6 +170,13 @@ func (l *link) tell() {
 	l.news = make(chan struct{})
 }
 
+// upToDate tells whether the manager has the newest spec, or there is none to tell.
+func (l *link) upToDate() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.session == nil || l.wanted == l.acked
+}
+
 // pushing pushes the newest spec again and again until the connection ends, and begins to read the reports once the
 // manager has taken the first.
 func (l *link) pushing(ctx context.Context, client *manager.Client) {
@@ -187,6 +194,9 @@ func (l *link) pushing(ctx context.Context, client *manager.Client) {
 			}
 		}
 		callCtx, cancel := context.WithTimeout(ctx, 15*time.Second)
+		if id := l.w.trace.ID(); id != "" {
+			callCtx = wire.WithRequestID(callCtx, id)
+		}
 		err := client.PutApplication(callCtx, wanted.epoch, wanted.spec)
 		cancel()
 		if ctx.Err() != nil {

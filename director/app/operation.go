@@ -132,7 +132,7 @@ func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.Operatio
 	if err != nil {
 		return out, problem(err)
 	}
-	d.wake(op.Application)
+	d.wakeFor(ctx, op.Application)
 	return showOperation(op, a.Name), nil
 }
 

@@ -134,7 +134,7 @@ func (d *Director) AddService(ctx context.Context, a Actor, ref string, in api.S
 	if err != nil {
 		return out, taken(err, "service", in.Name)
 	}
-	d.wake(s.Application)
+	d.wakeFor(ctx, s.Application)
 	return d.Service(ctx, a, s.Application.String(), s.ID.String())
 }
 
@@ -184,7 +184,7 @@ func (d *Director) RenameService(ctx context.Context, a Actor, ref, service, nam
 	if err != nil {
 		return api.Service{}, taken(err, "service", name)
 	}
-	d.wake(s.Application)
+	d.wakeFor(ctx, s.Application)
 	return d.Service(ctx, a, s.Application.String(), s.ID.String())
 }
 

@@ -19,6 +19,7 @@ type worker struct {
 	d     *Director
 	id    api.ApplicationID
 	log   *slog.Logger
+	trace daemon.Trace // the newest request, until what it asked for is there
 	wakes chan struct{}
 	link  *link
 
@@ -44,9 +45,10 @@ const failuresAllowed = 5
 
 func newWorker(ctx context.Context, d *Director, id api.ApplicationID) *worker {
 	w := &worker{
-		ctx: ctx, d: d, id: id, log: d.log.With(daemon.KeyApplication, id), wakes: make(chan struct{}, 1),
+		ctx: ctx, d: d, id: id, wakes: make(chan struct{}, 1),
 		silent: make(map[api.NodeID]time.Time), failures: make(map[api.ServiceID]*failures),
 	}
+	w.log = w.trace.Logger(d.log.With(daemon.KeyApplication, id))
 	w.link = newLink(w)
 	w.calls, w.patience = newCalls(w), newPatience()
 	return w
@@ -158,6 +160,7 @@ func (w *worker) load(ctx context.Context) (s snapshot, err error) {
 
 // round takes every step that is possible now and tells when to look again at the latest.
 func (w *worker) round(ctx context.Context) (time.Duration, error) {
+	request := w.trace.ID()
 	s, err := w.load(ctx)
 	if err != nil {
 		return 0, err
@@ -182,6 +185,9 @@ func (w *worker) round(ctx context.Context) (time.Duration, error) {
 	w.patience.round()
 	if s.changed {
 		return 0, nil
+	}
+	if len(s.operations) == 0 && w.link.upToDate() {
+		w.trace.End(request)
 	}
 	return next.left, nil
 }

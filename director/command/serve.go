@@ -19,6 +19,9 @@ import (
 	"conpaas/director/store"
 )
 
+// defaultListen is the port that all of ConPaaS expects a director at.
+const defaultListen = ":5555"
+
 type serveOptions struct {
 	listen string
 	code   string
@@ -41,7 +44,7 @@ admin is in the file admin-password there.`,
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return serve(c.Context(), c.OutOrStdout(), g, o) },
 	}
-	c.Flags().StringVar(&o.listen, "listen", ":5555", "`address` of the port for users and machines")
+	c.Flags().StringVar(&o.listen, "listen", defaultListen, "`address` of the port for users and machines")
 	c.Flags().StringVar(&o.code, "code", "", "`folder` with cpsmanager and cpsagent for machines to download (default: that of cpsdirector)")
 	c.Flags().BoolVar(&o.json, "log-json", false, "log JSON instead of text")
 	return c

@@ -20,13 +20,15 @@ import (
 type server struct {
 	director *app.Director
 	api      *wire.API
+	metrics  *wire.Metrics
 }
 
 // New gives the API of a director.
 func New(d *app.Director, log *slog.Logger) *wire.API {
-	s := &server{director: d}
+	s := &server{director: d, metrics: wire.NewMetrics(daemon.Version)}
+	s.metrics.Add(d.Figures, app.Families()...)
 	s.api = wire.NewAPI(wire.Options{
-		Title: "ConPaaS director", Version: daemon.Version, Log: log, Authenticate: s.authenticate,
+		Title: "ConPaaS director", Version: daemon.Version, Log: log, Authenticate: s.authenticate, Metrics: s.metrics,
 		Header: func(h http.Header) { h.Set(api.HeaderCA, d.CABundle().Name) },
 	})
 	s.accountRoutes()
@@ -39,6 +41,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.operationRoutes()
 	s.bootstrapRoutes()
 	s.relayRoutes()
+	s.metricsRoutes()
 	return s.api
 }
 

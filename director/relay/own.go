@@ -128,6 +128,19 @@ func (o *Own) Release() {
 	}
 }
 
+// Running gives the process of the relay of a directory, 0 where none runs.
+func Running(dir string) (pid int, err error) {
+	process, alive, err := proc.Adopt(filepath.Join(dir, stateFile))
+	if err != nil || process == nil {
+		return 0, err
+	}
+	defer process.Release()
+	if !alive {
+		return 0, nil
+	}
+	return process.PID(), nil
+}
+
 // Stop ends the relay of a directory, if it runs, and forgets whom it served. Its key stays.
 func Stop(ctx context.Context, dir string) (stopped bool, err error) {
 	if _, err := os.Stat(filepath.Join(dir, stateFile)); errors.Is(err, fs.ErrNotExist) {

@@ -49,17 +49,12 @@ func migrate(ctx context.Context, log *slog.Logger, file string, busy time.Durat
 	defer func() { err = errors.Join(err, disconnect(db)) }()
 	db = db.WithContext(ctx)
 
-	var applied []string
-	if db.Migrator().HasTable("migrations") {
-		if err := db.Table("migrations").Order("id").Pluck("id", &applied).Error; err != nil {
-			return err
-		}
+	applied, err := appliedSteps(db)
+	if err == nil {
+		err = checkNewer(applied, steps)
 	}
-	known := func(id string) bool { return slices.ContainsFunc(steps, func(m migration) bool { return m.id == id }) }
-	for _, id := range applied {
-		if !known(id) {
-			return fmt.Errorf("it was written by a newer version (it has step %s of the schema); install that version, or restore the backup FILE.before-%s", id, id)
-		}
+	if err != nil {
+		return err
 	}
 	pending := slices.DeleteFunc(slices.Clone(steps), func(m migration) bool { return slices.Contains(applied, m.id) })
 	if len(pending) == 0 {
@@ -74,6 +69,24 @@ func migrate(ctx context.Context, log *slog.Logger, file string, busy time.Durat
 	return gormigrate.New(db, &gormigrate.Options{
 		TableName: "migrations", IDColumnName: "id", IDColumnSize: 255, UseTransaction: true, ValidateUnknownMigrations: true,
 	}, gormigrations(steps)).Migrate()
+}
+
+// appliedSteps gives the ids of the steps that a database has had.
+func appliedSteps(db *gorm.DB) (applied []string, err error) {
+	if db.Migrator().HasTable("migrations") {
+		err = db.Table("migrations").Order("id").Pluck("id", &applied).Error
+	}
+	return applied, err
+}
+
+// checkNewer refuses a database that has had steps which this version does not know.
+func checkNewer(applied []string, known []migration) error {
+	for _, id := range applied {
+		if !slices.ContainsFunc(known, func(m migration) bool { return m.id == id }) {
+			return fmt.Errorf("it was written by a newer version (it has step %s of the schema); install that version, or restore the backup FILE.before-%s", id, id)
+		}
+	}
+	return nil
 }
 
 func gormigrations(steps []migration) []*gormigrate.Migration {

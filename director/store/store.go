@@ -109,8 +109,10 @@ func (s *Store) open(ctx context.Context) error {
 // dsn names the database with the settings that every connection has. FULL makes each commit survive a power loss.
 func dsn(file string, busy time.Duration, more string) string {
 	return fmt.Sprintf("file:%s?_journal_mode=WAL&_synchronous=FULL&_busy_timeout=%d&%s",
-		(&url.URL{Path: file}).EscapedPath(), busy.Milliseconds(), more)
+		escaped(file), busy.Milliseconds(), more)
 }
+
+func escaped(file string) string { return (&url.URL{Path: file}).EscapedPath() }
 
 // connect opens a handle. Statements are not kept prepared: the cache that gorm has for them leaves a goroutine behind that
 // cannot be ended.
@@ -160,14 +162,23 @@ func (s *Store) Close() error {
 
 // Check looks for damage: every page, index and reference of the database. It may take seconds.
 func (s *Store) Check(ctx context.Context) error {
-	var findings []string
-	if err := s.read.WithContext(ctx).Raw("PRAGMA integrity_check").Scan(&findings).Error; err != nil {
+	db := s.read.WithContext(ctx)
+	if err := checkPages(db, "integrity_check"); err != nil {
 		return diskError("check", err)
+	}
+	return diskError("check", checkForeignKeys(db))
+}
+
+// checkPages runs a PRAGMA that says "ok" or what is damaged.
+func checkPages(db *gorm.DB, pragma string) error {
+	var findings []string
+	if err := db.Raw("PRAGMA " + pragma).Scan(&findings).Error; err != nil {
+		return err
 	}
 	if len(findings) != 1 || findings[0] != "ok" {
 		return fmt.Errorf("%w: %s", ErrDamaged, findings)
 	}
-	return diskError("check", checkForeignKeys(s.read.WithContext(ctx)))
+	return nil
 }
 
 func checkForeignKeys(db *gorm.DB) error {

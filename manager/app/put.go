@@ -8,6 +8,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/daemon"
+	"conpaas/client/wire"
 )
 
 // Put takes the whole truth from the director. When it returns nil the spec is kept for a restart, the worker goes by
@@ -30,6 +31,7 @@ func (w *Worker) Put(ctx context.Context, epoch api.Epoch, spec api.ManagerSpec)
 	err := w.do(ctx, func() {
 		newest = w.core.epoch
 		if taken = epoch.Compare(newest) >= 0; taken {
+			w.trace.Set(wire.GivenRequestID(ctx))
 			w.learn(epoch, spec)
 			former = maps.Clone(w.core.former)
 		}

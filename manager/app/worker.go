@@ -61,10 +61,11 @@ type Config struct {
 
 // Worker manages one application. One goroutine owns the core; everything else hands it closures.
 type Worker struct {
-	cfg  Config
-	log  *slog.Logger
-	hub  *wire.Hub
-	core *core // only in the loop
+	cfg   Config
+	log   *slog.Logger
+	trace daemon.Trace // the newest request that the director has named, until all is settled
+	hub   *wire.Hub
+	core  *core // only in the loop
 
 	inbox    chan func()
 	ended    chan struct{} // closed when the loop has ended
@@ -89,11 +90,12 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Timing = DefaultTiming()
 	}
 	w := &Worker{
-		cfg: cfg, log: cfg.Log.With(daemon.KeyApplication, cfg.Application), core: newCore(cfg.Halves, cfg.Timing),
+		cfg: cfg, core: newCore(cfg.Halves, cfg.Timing),
 		inbox: make(chan func(), 1024), ended: make(chan struct{}), putting: make(chan struct{}, 1), sessions: map[*wire.Session]*session{},
 		fast: make(chan struct{}, fastCalls), slow: make(chan struct{}, slowCalls), board: newBoard(),
 		blobPlaces: make(chan struct{}, blobSends), deliveries: map[api.NodeID]*delivery{}, budgets: map[api.NodeID]*rate.Limiter{},
 	}
+	w.log = w.trace.Logger(cfg.Log.With(daemon.KeyApplication, cfg.Application))
 	var err error
 	if w.blobs, err = blobs.Open(filepath.Join(filepath.Dir(cfg.Cache), "blobs"), "this manager"); err != nil {
 		return nil, err
@@ -161,6 +163,12 @@ func (w *Worker) look(ctx context.Context, now time.Time) {
 	if trust := decided.state.Self.Trust; trust != w.trust { // a retired authority's connections end too
 		w.trust = trust
 		w.work.Go(func() { w.hub.Distrust(w.cfg.Certificate.Trusts) })
+	}
+	if len(decided.calls) == 0 && decided.state.Settled {
+		w.trace.Set("")
+	}
+	if id := w.trace.ID(); id != "" {
+		ctx = wire.WithRequestID(ctx, id)
 	}
 	for _, c := range decided.calls {
 		w.start(ctx, c)

@@ -24,6 +24,7 @@ type server struct {
 	guard   *wire.Guard
 	journal *journal.Journal
 	splices *Splices
+	metrics *wire.Metrics
 }
 
 // Director gives the routes for the director. Every call must carry an epoch that the guard lets through.
@@ -32,9 +33,10 @@ func Director(w *app.Worker, guard *wire.Guard, j *journal.Journal, splices *Spl
 }
 
 func routes(w *app.Worker, guard *wire.Guard, j *journal.Journal, splices *Splices, log *slog.Logger) *wire.API {
-	s := &server{worker: w, guard: guard, journal: j, splices: splices}
+	s := &server{worker: w, guard: guard, journal: j, splices: splices, metrics: wire.NewMetrics(daemon.Version)}
+	s.metrics.Add(w.Figures, app.Families()...)
 	a := wire.NewAPI(wire.Options{
-		Title: "ConPaaS manager", Version: daemon.Version, Log: log, Lenient: true,
+		Title: "ConPaaS manager", Version: daemon.Version, Log: log, Lenient: true, Metrics: s.metrics,
 		// Whoever calls through the tunnel is the director that the manager has dialled and whose certificate it
 		// has checked.
 		Authenticate: func(*http.Request) (wire.Caller, error) { return wire.Caller{Kind: wire.KindDirector}, nil },
@@ -45,6 +47,8 @@ func routes(w *app.Worker, guard *wire.Guard, j *journal.Journal, splices *Splic
 	a.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/nodes/{node}/exec", ID: "exec", Summary: "Run a command on a node"}, director(), s.exec)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "read-node-log", Summary: "The last lines of a node's log, and what is added", Query: append(logQuery(), wire.QueryText("name", "Which; default the agent's own"))}, director(), s.nodeLog)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/log", ID: "read-log", Summary: "The last lines of the manager's log, and what is added", Query: logQuery()}, director(), s.log)
+	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/metrics", ID: "metrics", Summary: "The manager's metrics as Prometheus reads them"}, director(), s.readMetrics)
+	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/metrics", ID: "node-metrics", Summary: "The metrics of a node's agent"}, director(), s.nodeMetrics)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: api.SplicePath, ID: "splice", Summary: "Become the connection of an agent that reaches the manager no other way"}, director(), s.splice)
 	return a
 }
