@@ -17,10 +17,20 @@ type Token struct {
 
 // User is a person or program that uses the installation.
 type User struct {
-	ID      UserID    `json:"id"`
-	Name    string    `json:"name"`
-	Role    UserRole  `json:"role"`
-	Created time.Time `json:"created"`
+	ID       UserID    `json:"id"`
+	Name     string    `json:"name"`
+	Role     UserRole  `json:"role"`
+	Disabled bool      `json:"disabled" doc:"It may not log in, and its tokens have ended"`
+	Created  time.Time `json:"created"`
+	Profile
+}
+
+// Profile is what is known of the person behind a user. Nothing depends on it.
+type Profile struct {
+	Email       string `json:"email,omitempty"`
+	FirstName   string `json:"first_name,omitempty"`
+	LastName    string `json:"last_name,omitempty"`
+	Affiliation string `json:"affiliation,omitempty"`
 }
 
 // UserRole is what a user may do beyond its own applications.

@@ -54,13 +54,14 @@ func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.To
 				return err
 			}
 		}
-		return tx.AddToken(hash, u.ID, expires)
+		_, err := tx.AddToken(hash, store.Token{User: u.ID, Expires: expires})
+		return err
 	})
 	return api.Token{Token: token, Expires: expires, User: showUser(u)}, problem(err)
 }
 
 func showUser(u store.User) api.User {
-	return api.User{ID: u.ID, Name: u.Name, Role: u.Role, Created: u.Created}
+	return api.User{ID: u.ID, Name: u.Name, Role: u.Role, Disabled: u.Disabled, Created: u.Created, Profile: u.Profile}
 }
 
 // Authenticate tells whose token it is.

@@ -81,7 +81,7 @@ func (w *world) addUser(tx *store.Tx, name string) error {
 	}
 	for _, spare := range []bool{false, true} {
 		token, hash := auth.NewToken()
-		if err := tx.AddToken(hash, u.ID, time.Now().Add(time.Hour)); err != nil {
+		if _, err := tx.AddToken(hash, store.Token{User: u.ID, Expires: time.Now().Add(time.Hour)}); err != nil {
 			return err
 		}
 		if spare {
