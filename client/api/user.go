@@ -33,6 +33,30 @@ type Profile struct {
 	Affiliation string `json:"affiliation,omitempty"`
 }
 
+// UserCreate asks for a new user.
+type UserCreate struct {
+	Name     string   `json:"name" doc:"A letter, then letters, digits, '-', '_', '.' or single spaces"`
+	Role     UserRole `json:"role,omitempty" doc:"user or admin; default user"`
+	Password Secret   `json:"password" doc:"8 to 1024 bytes"`
+	Profile
+}
+
+// UserChange changes what is not nil. Only an administrator changes Role and Disabled.
+type UserChange struct {
+	Role        *UserRole `json:"role,omitempty" doc:"user or admin"`
+	Disabled    *bool     `json:"disabled,omitempty" doc:"true ends its tokens and closes the account"`
+	Email       *string   `json:"email,omitempty"`
+	FirstName   *string   `json:"first_name,omitempty"`
+	LastName    *string   `json:"last_name,omitempty"`
+	Affiliation *string   `json:"affiliation,omitempty"`
+}
+
+// PasswordChange gives a user another password. All its tokens end.
+type PasswordChange struct {
+	Old Secret `json:"old,omitempty" doc:"Needed by who changes its own"`
+	New Secret `json:"new"`
+}
+
 // UserRole is what a user may do beyond its own applications.
 type UserRole string
 

@@ -27,3 +27,38 @@ func (c *Client) Logout(ctx context.Context) error {
 func (c *Client) Me(ctx context.Context) (api.User, error) {
 	return get[api.User](ctx, c, path("users", "me"))
 }
+
+// Users lists all users; it is for administrators.
+func (c *Client) Users(ctx context.Context) ([]api.User, error) {
+	return list[api.User](ctx, c, path("users"), nil)
+}
+
+// User gives a user by name or id; Self is the one that the token belongs to. Others are there for administrators only.
+func (c *Client) User(ctx context.Context, user string) (api.User, error) {
+	return get[api.User](ctx, c, path("users", user))
+}
+
+// Self is how a user names itself.
+const Self = "me"
+
+// CreateUser adds a user; it is for administrators.
+func (c *Client) CreateUser(ctx context.Context, in api.UserCreate) (api.User, error) {
+	return post[api.User](ctx, c, path("users"), in)
+}
+
+// ChangeUser changes what is not nil in in.
+func (c *Client) ChangeUser(ctx context.Context, user string, in api.UserChange) (api.User, error) {
+	return send[api.User](ctx, c, http.MethodPatch, path("users", user), in)
+}
+
+// ChangePassword gives a user another password and ends its tokens.
+func (c *Client) ChangePassword(ctx context.Context, user string, in api.PasswordChange) error {
+	_, err := send[struct{}](ctx, c, http.MethodPost, path("users", user, "password"), in)
+	return err
+}
+
+// DeleteUser removes a user who has no applications.
+func (c *Client) DeleteUser(ctx context.Context, user string) error {
+	_, err := send[struct{}](ctx, c, http.MethodDelete, path("users", user), nil)
+	return err
+}

@@ -18,7 +18,7 @@ func (s *server) accountRoutes() {
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/users/me", ID: "whoami", Summary: "The user that calls"},
 		user(), func(ctx context.Context, _ *struct{}) (*body[api.User], error) {
-			return answer(s.director.User(ctx, actor(ctx)))
+			return answer(s.director.User(ctx, actor(ctx), "me"))
 		})
 	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/login", ID: "login", Summary: "Exchange a password for a token (body Login, answer Token)"},
 		public(), s.login)
@@ -49,13 +49,19 @@ func (s *server) login(w http.ResponseWriter, r *http.Request, _ func(string) st
 	if err := wire.Decode(r, &in); err != nil {
 		return err
 	}
-	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	from, err := address(r)
 	if err != nil {
 		return err
 	}
-	token, err := s.director.Login(r.Context(), in, address)
+	token, err := s.director.Login(r.Context(), in, from)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, token)
+}
+
+// address is the IP address of the caller.
+func address(r *http.Request) (string, error) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return host, err
 }

@@ -30,6 +30,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 		Header: func(h http.Header) { h.Set(api.HeaderCA, d.CABundle().Name) },
 	})
 	s.accountRoutes()
+	s.userRoutes()
 	s.caRoutes()
 	s.cloudRoutes()
 	s.applicationRoutes()

@@ -172,7 +172,9 @@ func TestNamedTokens(t *testing.T) {
 			second(tx.AddToken("l1", Token{User: alice.ID, Expires: late})), second(tx.AddToken("l2", Token{User: alice.ID, Expires: late})),
 			second(tx.AddToken("a", Token{User: alice.ID, Name: "robot", Expires: soon})), second(tx.AddToken("b", Token{User: bob.ID, Name: "robot", Expires: late})))
 	})
-	updateFails(t, s, ErrExists, func(tx *Tx) error { return second(tx.AddToken("x", Token{User: alice.ID, Name: "robot", Expires: late})) })
+	updateFails(t, s, ErrExists, func(tx *Tx) error {
+		return second(tx.AddToken("x", Token{User: alice.ID, Name: "robot", Expires: late}))
+	})
 	names := func(u User) (out []string) {
 		view(t, s, func(r *Read) error {
 			tokens, _, err := r.Tokens(u.ID, Page{})
@@ -198,10 +200,14 @@ func TestNamedTokens(t *testing.T) {
 	if d := cmp.Diff([]string{"", ""}, names(alice)); d != "" {
 		t.Errorf("an expired token is listed (-want +got):\n%s", d)
 	}
-	update(t, s, func(tx *Tx) error { return second(tx.AddToken("a2", Token{User: alice.ID, Name: "robot", Expires: late})) })
+	update(t, s, func(tx *Tx) error {
+		return second(tx.AddToken("a2", Token{User: alice.ID, Name: "robot", Expires: late}))
+	})
 	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.RevokeToken(bob.ID, "1") })
 	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.RevokeToken(alice.ID, "") })
-	update(t, s, func(tx *Tx) error { return errors.Join(tx.RevokeToken(alice.ID, "robot"), tx.RevokeToken(alice.ID, "1")) })
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.RevokeToken(alice.ID, "robot"), tx.RevokeToken(alice.ID, "1"))
+	})
 	if a, b := len(names(alice)), len(names(bob)); a != 1 || b != 1 {
 		t.Errorf("after revoking: %d tokens of alice, %d of bob, want 1 and 1", a, b)
 	}
