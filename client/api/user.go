@@ -57,6 +57,27 @@ type PasswordChange struct {
 	New Secret `json:"new"`
 }
 
+// UserToken is a token without its text: that of a login, or one with a name, made for a program.
+type UserToken struct {
+	ID      int64      `json:"id"`
+	Name    string     `json:"name,omitempty" doc:"Of a token made for a program; a login's has none"`
+	Created time.Time  `json:"created"`
+	Expires time.Time  `json:"expires"`
+	Used    *time.Time `json:"used,omitempty" doc:"The last use, up to an hour too early"`
+}
+
+// TokenCreate asks for a token for a program.
+type TokenCreate struct {
+	Name    string `json:"name" doc:"What it is for; unique among the user's"`
+	Seconds int64  `json:"seconds,omitempty" doc:"How long it is good: 60 to 31622400 (366 days); default 30 days"`
+}
+
+// TokenCreated is the answer to a TokenCreate. The token itself is not shown again.
+type TokenCreated struct {
+	UserToken
+	Token Secret `json:"token" doc:"Goes into the Authorization header as Bearer"`
+}
+
 // UserRole is what a user may do beyond its own applications.
 type UserRole string
 

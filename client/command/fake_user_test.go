@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"strconv"
+	"time"
 
 	"conpaas/client/api"
 )
@@ -29,6 +30,26 @@ func (f *fake) userRoutes(add adder) {
 	add("DELETE "+one, "", false, f.withUser(func(w http.ResponseWriter, _ *http.Request, u *api.User) {
 		if u.Name == fakeUser {
 			problem(w, api.Errorf(api.CodeConflict, "user %q still has the applications \"shop\" (RUNNING); they have to be deleted first", u.Name))
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+}
+
+func (f *fake) tokenRoutes(add adder) {
+	const all = "/v1/users/{user}/tokens"
+	used := begun.AddDate(0, 0, 1)
+	tokens := []api.UserToken{{ID: 4, Created: begun, Expires: used, Used: &used}, {ID: 5, Name: "ci", Created: begun, Expires: begun.AddDate(0, 1, 0)}}
+	add("GET "+all, "after", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) { list(f, w, r, tokens) }))
+	add("POST "+all, "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) {
+		if in, ok := body[api.TokenCreate](f, w, r); ok {
+			made := api.UserToken{ID: 6, Name: in.Name, Created: begun, Expires: begun.Add(time.Duration(in.Seconds) * time.Second)}
+			answer(w, http.StatusCreated, api.TokenCreated{UserToken: made, Token: "cps_secret"})
+		}
+	}))
+	add("DELETE "+all+"/{token}", "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, u *api.User) {
+		if token := r.PathValue("token"); token != "ci" && token != "5" || u.Name != fakeUser {
+			problem(w, api.Errorf(api.CodeNotFound, "token %q: not found", token))
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)

@@ -62,3 +62,19 @@ func (c *Client) DeleteUser(ctx context.Context, user string) error {
 	_, err := send[struct{}](ctx, c, http.MethodDelete, path("users", user), nil)
 	return err
 }
+
+// Tokens lists the tokens of a user, those of logins too, without their text.
+func (c *Client) Tokens(ctx context.Context, user string) ([]api.UserToken, error) {
+	return list[api.UserToken](ctx, c, path("users", user, "tokens"), nil)
+}
+
+// CreateToken makes a token for a program of the user that calls.
+func (c *Client) CreateToken(ctx context.Context, in api.TokenCreate) (api.TokenCreated, error) {
+	return post[api.TokenCreated](ctx, c, path("users", Self, "tokens"), in)
+}
+
+// RevokeToken ends a token by name or id.
+func (c *Client) RevokeToken(ctx context.Context, user, token string) error {
+	_, err := send[struct{}](ctx, c, http.MethodDelete, path("users", user, "tokens", token), nil)
+	return err
+}

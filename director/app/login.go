@@ -64,14 +64,21 @@ func (d *Director) Authenticate(ctx context.Context, token api.Secret) (Actor, e
 		return Actor{}, invalid
 	}
 	var u store.User
+	var t store.Token
+	var now time.Time
 	err := d.store.View(ctx, func(r *store.Read) (err error) {
-		u, _, err = r.TokenUser(hash)
+		now = r.Now()
+		u, t, err = r.TokenUser(hash)
 		return err
 	})
 	if notFound(err) {
 		return Actor{}, invalid
 	}
-	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin}, problem(err)
+	if err != nil {
+		return Actor{}, problem(err)
+	}
+	d.tokenUsed(ctx, t, now)
+	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin}, nil
 }
 
 // Logout ends a token.

@@ -79,6 +79,12 @@ func (w *world) addUser(tx *store.Tx, name string) error {
 	if err != nil {
 		return err
 	}
+	if name == "owner" { // a token for a program, to be revoked
+		_, hash := auth.NewToken()
+		if _, err := tx.AddToken(hash, store.Token{User: u.ID, Name: ownToken, Expires: time.Now().Add(time.Hour)}); err != nil {
+			return err
+		}
+	}
 	for _, spare := range []bool{false, true} {
 		token, hash := auth.NewToken()
 		if _, err := tx.AddToken(hash, store.Token{User: u.ID, Expires: time.Now().Add(time.Hour)}); err != nil {

@@ -31,6 +31,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	})
 	s.accountRoutes()
 	s.userRoutes()
+	s.tokenRoutes()
 	s.caRoutes()
 	s.cloudRoutes()
 	s.applicationRoutes()
