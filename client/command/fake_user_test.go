@@ -24,6 +24,18 @@ func (f *fake) userRoutes(add adder) {
 	show := func(w http.ResponseWriter, _ *http.Request, u *api.User) { answer(w, http.StatusOK, u) }
 	add("GET /v1/users", "after", false, func(w http.ResponseWriter, r *http.Request) { list(f, w, r, f.users) })
 	add("POST /v1/users", "", false, f.createUser)
+	add("POST /v1/register", "", true, func(w http.ResponseWriter, r *http.Request) {
+		in, ok := body[api.UserCreate](f, w, r)
+		switch {
+		case !ok:
+		case !f.mode["registration"]:
+			problem(w, api.Errorf(api.CodeForbidden, "nobody registers at this installation"))
+		case in.Name != fakeUser || in.Password.Reveal() != fakePassword:
+			problem(w, api.Errorf(api.CodeConflict, "this name cannot be had; choose another"))
+		default:
+			answer(w, http.StatusCreated, api.User{ID: 1, Name: in.Name, Role: api.RoleUser, Created: begun, Profile: in.Profile})
+		}
+	})
 	add("GET "+one, "", false, f.withUser(show))
 	add("PATCH "+one, "", false, f.withUser(f.changeUser))
 	add("POST "+one+"/password", "", false, f.withUser(f.changePassword))

@@ -17,6 +17,11 @@ func (c *Client) Login(ctx context.Context, in api.Login) (api.Token, error) {
 	return post[api.Token](ctx, c, path("login"), in)
 }
 
+// Register makes an account for oneself, where the installation allows it. It needs no login.
+func (c *Client) Register(ctx context.Context, in api.UserCreate) (api.User, error) {
+	return post[api.User](ctx, c, path("register"), in)
+}
+
 // Logout makes the client's token worthless.
 func (c *Client) Logout(ctx context.Context) error {
 	_, err := send[struct{}](ctx, c, http.MethodPost, path("logout"), nil)

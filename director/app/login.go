@@ -13,7 +13,7 @@ import (
 // Login exchanges a password for a token. Unknown users and wrong passwords get the same answer in the same time;
 // from is the caller's IP address, for the limit on tries.
 func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.Token, error) {
-	address, err := d.try(in.Username, from)
+	address, err := d.try(in.Username, from, "failed logins")
 	if err != nil {
 		return api.Token{}, err
 	}

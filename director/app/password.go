@@ -34,7 +34,7 @@ func (d *Director) ChangePassword(ctx context.Context, a Actor, ref string, in a
 
 // checkPassword makes sure that a user who is logged in knows the password.
 func (d *Director) checkPassword(ctx context.Context, u store.User, password api.Secret, from string) error {
-	address, err := d.try(u.Name, from)
+	address, err := d.try(u.Name, from, "failed logins")
 	if err != nil {
 		return err
 	}
@@ -49,14 +49,14 @@ func (d *Director) checkPassword(ctx context.Context, u store.User, password api
 	return nil
 }
 
-// try counts a try to guess something of an account from an address, and refuses it when there were too many.
-func (d *Director) try(account, from string) (netip.Addr, error) {
+// try counts a try of an account from an address, and refuses it when there were too many.
+func (d *Director) try(account, from, what string) (netip.Addr, error) {
 	address, err := netip.ParseAddr(from)
 	if err != nil {
 		return address, err
 	}
 	if wait, ok := d.logins.Try(account, address); !ok {
-		return address, api.Errorf(api.CodeThrottled, "too many failed logins; try again in %v", wait.Round(time.Second))
+		return address, api.Errorf(api.CodeThrottled, "too many %s; try again in %v", what, wait.Round(time.Second))
 	}
 	return address, nil
 }
