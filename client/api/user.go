@@ -78,6 +78,14 @@ type TokenCreated struct {
 	Token Secret `json:"token" doc:"Goes into the Authorization header as Bearer"`
 }
 
+// UserExport is what the director knows of a user, without secrets.
+type UserExport struct {
+	User         User          `json:"user"`
+	Tokens       []UserToken   `json:"tokens"`
+	Applications []Application `json:"applications"`
+	Events       []Event       `json:"events" doc:"Oldest first; also of applications that are deleted"`
+}
+
 // UserRole is what a user may do beyond its own applications.
 type UserRole string
 

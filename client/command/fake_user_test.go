@@ -37,6 +37,12 @@ func (f *fake) userRoutes(add adder) {
 		}
 	})
 	add("GET "+one, "", false, f.withUser(show))
+	add("GET "+one+"/export", "", false, f.withUser(func(w http.ResponseWriter, _ *http.Request, u *api.User) {
+		if f.mode["export-breaks"] {
+			breakOff(w, `{"user":{"id":1`)
+		}
+		answer(w, http.StatusOK, api.UserExport{User: *u, Tokens: []api.UserToken{}, Applications: f.apps[:1], Events: []api.Event{}})
+	}))
 	add("PATCH "+one, "", false, f.withUser(f.changeUser))
 	add("POST "+one+"/password", "", false, f.withUser(f.changePassword))
 	add("DELETE "+one, "", false, f.withUser(func(w http.ResponseWriter, _ *http.Request, u *api.User) {

@@ -20,7 +20,7 @@ func newUserCommand(g *Global) *cobra.Command {
 administrators manage all users. Users are named by name or id.`,
 	},
 		newUserCreateCommand(g), newUserListCommand(g), newUserShowCommand(g), newUserChangeCommand(g), newUserPasswdCommand(g),
-		newUserDisableCommand(g, "disable", true), newUserDisableCommand(g, "enable", false), newUserDeleteCommand(g), newUserTokenCommand(g), newUserRegisterCommand(g),
+		newUserDisableCommand(g, "disable", true), newUserDisableCommand(g, "enable", false), newUserDeleteCommand(g), newUserTokenCommand(g), newUserRegisterCommand(g), newUserExportCommand(g),
 	)
 }
 

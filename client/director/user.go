@@ -2,6 +2,7 @@ package director
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 
 	"conpaas/client/api"
@@ -82,4 +83,17 @@ func (c *Client) CreateToken(ctx context.Context, in api.TokenCreate) (api.Token
 func (c *Client) RevokeToken(ctx context.Context, user, token string) error {
 	_, err := send[struct{}](ctx, c, http.MethodDelete, path("users", user, "tokens", token), nil)
 	return err
+}
+
+// ExportUser gives what the director knows of a user. It may be long.
+func (c *Client) ExportUser(ctx context.Context, user string) (out api.UserExport, err error) {
+	body, err := stream(ctx, c, http.MethodGet, path("users", user, "export"), nil)
+	if err != nil {
+		return out, err
+	}
+	defer func() { _ = body.Close() }()
+	if err := json.NewDecoder(body).Decode(&out); err != nil {
+		return api.UserExport{}, api.Errorf(api.CodeUnavailable, "the answer broke off: %v; try again", err)
+	}
+	return out, nil
 }

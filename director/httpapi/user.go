@@ -41,6 +41,8 @@ func (s *server) userRoutes() {
 		})
 	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/password", ID: "change-password", Summary: "Give a user another password and end its tokens (body PasswordChange)", Status: http.StatusNoContent},
 		user(), s.changePassword)
+	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/export", ID: "export-user", Summary: "What is known of a user, without secrets (answer UserExport)"},
+		user(), s.exportUser)
 }
 
 // changePassword needs the caller's address, for the limits on failed tries.
