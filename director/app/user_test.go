@@ -54,8 +54,8 @@ func TestUsersSeeAndChangeThemselves(t *testing.T) {
 		_, err = d.ChangeUser(ctx, alice, "me", in)
 		fails(t, err, api.CodeForbidden, "only an administrator")
 	}
-	u := must[api.User](t)(d.ChangeUser(ctx, alice, "me", api.UserChange{Email: to("alice@example.org"), LastName: to("Liddell")}))
-	u = must[api.User](t)(d.ChangeUser(ctx, alice, "me", api.UserChange{LastName: to("")}))
+	must[api.User](t)(d.ChangeUser(ctx, alice, "me", api.UserChange{Email: to("alice@example.org"), LastName: to("Liddell")}))
+	u := must[api.User](t)(d.ChangeUser(ctx, alice, "me", api.UserChange{LastName: to("")}))
 	if u.Profile != (api.Profile{Email: "alice@example.org"}) {
 		t.Errorf("profile %+v", u.Profile)
 	}
