@@ -17,10 +17,73 @@ type Token struct {
 
 // User is a person or program that uses the installation.
 type User struct {
-	ID      UserID    `json:"id"`
-	Name    string    `json:"name"`
-	Role    UserRole  `json:"role"`
-	Created time.Time `json:"created"`
+	ID       UserID    `json:"id"`
+	Name     string    `json:"name"`
+	Role     UserRole  `json:"role"`
+	Disabled bool      `json:"disabled" doc:"It may not log in, and its tokens have ended"`
+	Created  time.Time `json:"created"`
+	Profile
+}
+
+// Profile is what is known of the person behind a user. Nothing depends on it.
+type Profile struct {
+	Email       string `json:"email,omitempty"`
+	FirstName   string `json:"first_name,omitempty"`
+	LastName    string `json:"last_name,omitempty"`
+	Affiliation string `json:"affiliation,omitempty"`
+}
+
+// UserCreate asks for a new user.
+type UserCreate struct {
+	Name     string   `json:"name" doc:"A letter, then letters, digits, '-', '_', '.' or single spaces"`
+	Role     UserRole `json:"role,omitempty" doc:"user or admin; default user"`
+	Password Secret   `json:"password" doc:"8 to 1024 bytes"`
+	Profile
+}
+
+// UserChange changes what is not nil. Only an administrator changes Role and Disabled.
+type UserChange struct {
+	Role        *UserRole `json:"role,omitempty" doc:"user or admin"`
+	Disabled    *bool     `json:"disabled,omitempty" doc:"true ends its tokens and closes the account"`
+	Email       *string   `json:"email,omitempty"`
+	FirstName   *string   `json:"first_name,omitempty"`
+	LastName    *string   `json:"last_name,omitempty"`
+	Affiliation *string   `json:"affiliation,omitempty"`
+}
+
+// PasswordChange gives a user another password. All its tokens end.
+type PasswordChange struct {
+	Old Secret `json:"old,omitempty" doc:"Needed by who changes its own"`
+	New Secret `json:"new"`
+}
+
+// UserToken is a token without its text: that of a login, or one with a name, made for a program.
+type UserToken struct {
+	ID      int64      `json:"id"`
+	Name    string     `json:"name,omitempty" doc:"Of a token made for a program; a login's has none"`
+	Created time.Time  `json:"created"`
+	Expires time.Time  `json:"expires"`
+	Used    *time.Time `json:"used,omitempty" doc:"The last use, up to an hour too early"`
+}
+
+// TokenCreate asks for a token for a program.
+type TokenCreate struct {
+	Name    string `json:"name" doc:"What it is for; unique among the user's"`
+	Seconds int64  `json:"seconds,omitempty" doc:"How long it is good: 60 to 31622400 (366 days); default 30 days"`
+}
+
+// TokenCreated is the answer to a TokenCreate. The token itself is not shown again.
+type TokenCreated struct {
+	UserToken
+	Token Secret `json:"token" doc:"Goes into the Authorization header as Bearer"`
+}
+
+// UserExport is what the director knows of a user, without secrets.
+type UserExport struct {
+	User         User          `json:"user"`
+	Tokens       []UserToken   `json:"tokens"`
+	Applications []Application `json:"applications"`
+	Events       []Event       `json:"events" doc:"Oldest first; also of applications that are deleted"`
 }
 
 // UserRole is what a user may do beyond its own applications.

@@ -148,3 +148,12 @@ func cloudNames(ctx context.Context, c *director.Client, _ []string) ([]cobra.Co
 	}
 	return names, err
 }
+
+func userNames(ctx context.Context, c *director.Client, _ []string) ([]cobra.Completion, error) {
+	users, err := c.Users(ctx)
+	var names []cobra.Completion
+	for _, u := range users {
+		names = append(names, described(u.Name, string(u.Role)+" "+accountState(u)))
+	}
+	return names, err
+}

@@ -38,6 +38,7 @@ type fake struct {
 	watches  int
 	follows  int           // of logs
 	watched  chan struct{} // gets a value when a watch begins and nothing more will come on it
+	users    []api.User
 	apps     []api.Application
 	services []api.Service
 	nodes    []api.Node
@@ -49,7 +50,7 @@ type fake struct {
 }
 
 func newFake() *fake {
-	f := &fake{mode: map[string]bool{}, watched: make(chan struct{}, 8), next: newNextCA()}
+	f := &fake{mode: map[string]bool{}, watched: make(chan struct{}, 8), next: newNextCA(), users: newUsers()}
 	f.apps = []api.Application{
 		{ID: 1, Name: "shop", Owner: fakeUser, Cloud: "default", State: api.StateRunning, Since: begun, Created: begun, Revision: 4, Manager: "n1", Services: 1, Network: "172.16.0.0/12"},
 		{ID: 2, Name: "日本", Owner: fakeUser, Cloud: "default", State: api.StateInit, Since: begun, Created: begun, Revision: 1, Network: "172.16.0.0/12"},

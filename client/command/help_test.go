@@ -121,7 +121,7 @@ func split(line string) []string {
 
 func TestEveryNounShowsAndLists(t *testing.T) {
 	root, _ := tree(t)
-	for _, noun := range []string{"application", "service", "node", "cloud", "operation"} {
+	for _, noun := range []string{"application", "service", "node", "cloud", "operation", "user"} {
 		for _, verb := range []string{"list", "show"} {
 			if cmd, rest, err := root.Find([]string{noun, verb}); err != nil || len(rest) > 0 || cmd.Name() != verb {
 				t.Errorf("cps %s %s: %v", noun, verb, err)

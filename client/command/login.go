@@ -30,20 +30,31 @@ cps login director.example.org --username alice --password-file ~/secret --ca ca
 cps login director.example.org --username alice --password-file -`,
 		Args: words("[URL]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.caFile != "" && o.fingerprint != "" {
-				return usagef("log in: --ca and --fingerprint are two ways to the same; pass one")
+			if err := o.check("log in"); err != nil {
+				return err
 			}
 			g.loggingIn = true
 			return g.login(cmd.Context(), args, o)
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
+	cmd.Flags().StringVar(&o.username, "username", "", "the user's `name` (default: that of the last login, else it is asked for)")
+	o.flags(cmd)
+	return cmd
+}
+
+func (o *loginOptions) flags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.username, "username", "", "the user's `name` (default: that of the last login, else it is asked for)")
 	flags.StringVar(&o.passwordFile, "password-file", "", "read the password from a `file`, from standard input when it is -")
 	flags.StringVar(&o.caFile, "ca", "", "trust the CA certificates in a `file`")
 	flags.StringVar(&o.fingerprint, "fingerprint", "", "trust the director's CA certificate with this `SHA256:…`")
-	return cmd
+}
+
+func (o *loginOptions) check(what string) error {
+	if o.caFile != "" && o.fingerprint != "" {
+		return usagef("%s: --ca and --fingerprint are two ways to the same; pass one", what)
+	}
+	return nil
 }
 
 // session is what login shows; the token is not part of it.
@@ -81,6 +92,12 @@ func (g *Global) login(ctx context.Context, args []string, o loginOptions) error
 	if err != nil {
 		return fmt.Errorf("log in at %s: %w", url, err)
 	}
+	return g.enter(ctx, h, c, ca, in)
+}
+
+// enter logs in and remembers it.
+func (g *Global) enter(ctx context.Context, h home, c *director.Client, ca director.Authority, in api.Login) error {
+	url := c.URL()
 	token, err := c.Login(ctx, in)
 	if err != nil {
 		return fmt.Errorf("log in at %s as %q: %w", url, in.Username, err)

@@ -26,7 +26,7 @@ cps application delete shop --yes`,
 		SilenceUsage:  true,
 	},
 		newLoginCommand(g), newLogoutCommand(g), newVersionCommand(g),
-		newApplicationCommand(g), newServiceCommand(g), newNodeCommand(g), newCloudCommand(g), newCACommand(g), newOperationCommand(g),
+		newApplicationCommand(g), newServiceCommand(g), newNodeCommand(g), newCloudCommand(g), newCACommand(g), newOperationCommand(g), newUserCommand(g),
 		newHelloworldCommand(g), newPHPCommand(g), newCompletionCommand(),
 		newExitCodesTopic(), newOutputTopic(), newFilesTopic(),
 	)
@@ -62,8 +62,13 @@ func indentExamples(cmd *cobra.Command) {
 // normalize accepts the spellings of the original tools: --director_url for --director.
 func normalize(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	name = strings.ReplaceAll(name, "_", "-")
-	if name == "director-url" {
+	switch name {
+	case "director-url":
 		name = "director"
+	case "fname":
+		name = "first-name"
+	case "lname":
+		name = "last-name"
 	}
 	return pflag.NormalizedName(name)
 }

@@ -215,17 +215,21 @@ func (d *Director) Events(ctx context.Context, a Actor, ref string, p Page) (lis
 			return err
 		}
 		events, next, err := r.Events(v.ID, page)
-		list.Items = make([]api.Event, len(events))
-		for i, e := range events {
-			list.Items[i] = api.Event{
-				ID: e.ID, Time: e.Time, Application: e.Application, Service: e.Service, Node: e.Node, Operation: e.Operation,
-				Kind: e.Kind, Text: e.Text, Alarm: e.Alarm,
-			}
-		}
-		list.Next = cursor(next)
+		list = showEvents(events, next)
 		return err
 	})
 	return list, problem(err)
+}
+
+func showEvents(events []store.Event, next int64) api.List[api.Event] {
+	list := api.List[api.Event]{Items: make([]api.Event, len(events)), Next: cursor(next)}
+	for i, e := range events {
+		list.Items[i] = api.Event{
+			ID: e.ID, Time: e.Time, Application: e.Application, Service: e.Service, Node: e.Node, Operation: e.Operation,
+			Kind: e.Kind, Text: e.Text, Alarm: e.Alarm,
+		}
+	}
+	return list
 }
 
 // EventCursor is the after with which the history goes on behind e.

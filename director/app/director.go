@@ -37,6 +37,7 @@ type Config struct {
 	Clouds   []Cloud       // the first is the default
 	MaxVMs   int           // machines of the installation on all clouds; 0: no limit
 	Timing   Timing
+	Register bool // whoever reaches the director may make an account: SELF_REGISTRATION
 	Log      *slog.Logger
 
 	Certificates Certificates

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"time"
 
 	"conpaas/client/api"
@@ -14,12 +13,9 @@ import (
 // Login exchanges a password for a token. Unknown users and wrong passwords get the same answer in the same time;
 // from is the caller's IP address, for the limit on tries.
 func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.Token, error) {
-	address, err := netip.ParseAddr(from)
+	address, err := d.try(in.Username, from, "failed logins")
 	if err != nil {
 		return api.Token{}, err
-	}
-	if wait, ok := d.logins.Try(in.Username, address); !ok {
-		return api.Token{}, api.Errorf(api.CodeThrottled, "too many failed logins; try again in %v", wait.Round(time.Second))
 	}
 	var u store.User
 	err = d.store.View(ctx, func(r *store.Read) error {
@@ -54,13 +50,10 @@ func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.To
 				return err
 			}
 		}
-		return tx.AddToken(hash, u.ID, expires)
+		_, err := tx.AddToken(hash, store.Token{User: u.ID, Expires: expires})
+		return err
 	})
 	return api.Token{Token: token, Expires: expires, User: showUser(u)}, problem(err)
-}
-
-func showUser(u store.User) api.User {
-	return api.User{ID: u.ID, Name: u.Name, Role: u.Role, Created: u.Created}
 }
 
 // Authenticate tells whose token it is.
@@ -71,14 +64,21 @@ func (d *Director) Authenticate(ctx context.Context, token api.Secret) (Actor, e
 		return Actor{}, invalid
 	}
 	var u store.User
+	var t store.Token
+	var now time.Time
 	err := d.store.View(ctx, func(r *store.Read) (err error) {
-		u, _, err = r.TokenUser(hash)
+		now = r.Now()
+		u, t, err = r.TokenUser(hash)
 		return err
 	})
 	if notFound(err) {
 		return Actor{}, invalid
 	}
-	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin}, problem(err)
+	if err != nil {
+		return Actor{}, problem(err)
+	}
+	d.tokenUsed(ctx, t, now)
+	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin}, nil
 }
 
 // Logout ends a token.
@@ -88,14 +88,4 @@ func (d *Director) Logout(ctx context.Context, token api.Secret) error {
 		return nil
 	}
 	return problem(d.store.Update(ctx, "user.logout", func(tx *store.Tx) error { return tx.DeleteToken(hash) }))
-}
-
-// User gives the actor as others see it.
-func (d *Director) User(ctx context.Context, a Actor) (api.User, error) {
-	var u store.User
-	err := d.store.View(ctx, func(r *store.Read) (err error) {
-		u, err = r.User(a.ID)
-		return err
-	})
-	return showUser(u), problem(err)
 }

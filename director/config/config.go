@@ -39,7 +39,10 @@ type Config struct {
 	Database   string   // file of DATABASE_URI, absolute
 	URL        *url.URL // DIRECTOR_URL: https, with a port and without a path
 	Lives      Lives    // of certificates
-	Notes      []string // what the administrator should know although it is no error
+
+	SelfRegistration bool // SELF_REGISTRATION: whoever reaches the director may make an account
+
+	Notes []string // what the administrator should know although it is no error
 }
 
 // VPN is how the overlay networks are laid out.

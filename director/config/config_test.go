@@ -225,6 +225,7 @@ func TestMistakes(t *testing.T) {
 		"bootstrap without key":  {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://192.0.2.1:1\n", "cpsdirector relay line"},
 		"bootstrap key twice":    {"[conpaas]\nVPN_BOOTSTRAP_NODES =\n udp://192.0.2.1:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n udp://192.0.2.2:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n", "has the key of 192.0.2.1:1"},
 		"bootstrap IPv6":         {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://[2001:db8::1]:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n", "the address is IPv4"},
+		"self-registration":      {"[director]\nSELF_REGISTRATION = perhaps\n", "f:2: SELF_REGISTRATION = perhaps: want true or false"},
 		"relay port":             {"[director]\nRELAY_PORT = 70000\n", "f:2: RELAY_PORT = 70000: want a UDP port"},
 		"bootstrap twice":        {"[conpaas]\nVPN_BOOTSTRAP_NODES =\n udp://192.0.2.1:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n udp://192.0.2.1:1 AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=\n", "f:2: VPN_BOOTSTRAP_NODES: 192.0.2.1:1 is named twice"},
 		"bootstrap in overlay":   {"[conpaas]\nVPN_BOOTSTRAP_NODES = udp://172.20.0.1:1 AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\n", "172.20.0.1 lies in the overlay network"},
@@ -374,4 +375,16 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Show gives\n%s\nand of that\n%s", shown, again.Show())
 		}
 	})
+}
+
+func TestSelfRegistrationIsOffUnlessSaid(t *testing.T) {
+	for text, want := range map[string]bool{"": false, "[director]\nSELF_REGISTRATION = no\n": false, "[director]\nSELF_REGISTRATION = Yes\n": true} {
+		c, err := Parse("f", []byte(text), options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shown := strings.Contains(c.Show(), fmt.Sprintf("SELF_REGISTRATION = %t\n", want)); c.SelfRegistration != want || !shown {
+			t.Errorf("%q: %t, shown %t", text, c.SelfRegistration, shown)
+		}
+	}
 }

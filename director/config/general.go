@@ -34,12 +34,8 @@ func (r *reader) general(c *Config) {
 
 // director reads [director].
 func (r *reader) director(c *Config) {
-	if e := r.take(sectionDirector, "DEBUG"); e != nil {
-		c.Debug = slices.Contains(on, strings.ToLower(e.value))
-		if !c.Debug && !slices.Contains(off, strings.ToLower(e.value)) {
-			r.fail(e.line, "%s = %s: want true or false", e.name, e.value)
-		}
-	}
+	c.Debug = r.flag(sectionDirector, "DEBUG")
+	c.SelfRegistration = r.flag(sectionDirector, "SELF_REGISTRATION")
 	c.Dir = r.options.Dir
 	if e := r.take(sectionDirector, "USERDATA_DIR"); e != nil {
 		if !filepath.IsAbs(e.value) {
@@ -66,6 +62,19 @@ func (r *reader) director(c *Config) {
 	if e := r.take(sectionDirector, "DIRECTOR_URL"); e != nil {
 		r.url(c, e)
 	}
+}
+
+// flag reads a key that is true or false; false where it is absent.
+func (r *reader) flag(section, key string) bool {
+	e := r.take(section, key)
+	if e == nil {
+		return false
+	}
+	yes := slices.Contains(on, strings.ToLower(e.value))
+	if !yes && !slices.Contains(off, strings.ToLower(e.value)) {
+		r.fail(e.line, "%s = %s: want true or false", e.name, e.value)
+	}
+	return yes
 }
 
 func (r *reader) database(c *Config, e *entry) {

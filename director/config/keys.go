@@ -43,7 +43,7 @@ var unneeded = map[string]string{
 var known = map[string][]string{
 	sectionGeneral:  {"DEPLOYMENT_NAME", "VPN_BASE_NETWORK", "VPN_NETMASK", "VPN_SERVICE_BITS", "VPN_BOOTSTRAP_NODES", "CONF_DIR", "CERT_DIR"},
 	sectionCloud:    {"DRIVER", "DIRECTOR_ADDRESS", "MAX_VMS", "MAX_VMS_ALL_CLOUDS", "OTHER_CLOUDS", "CONNECTORS"},
-	sectionDirector: {"DEBUG", "DATABASE_URI", "USERDATA_DIR", "DIRECTOR_URL", "RELAY_PORT", "NODE_CERT_LIFE", "NODE_CERT_GRACE", "DIRECTOR_CERT_LIFE", "CA_LIFE"},
+	sectionDirector: {"DEBUG", "DATABASE_URI", "USERDATA_DIR", "DIRECTOR_URL", "RELAY_PORT", "SELF_REGISTRATION", "NODE_CERT_LIFE", "NODE_CERT_GRACE", "DIRECTOR_CERT_LIFE", "CA_LIFE"},
 	"":              {"DRIVER", "DIRECTOR_ADDRESS", "MAX_VMS"}, // the section of another cloud
 }
 

@@ -57,6 +57,7 @@ func (c *Config) Show() string {
 	line("USERDATA_DIR", c.Dir)
 	line("DATABASE_URI", "sqlite:///"+c.Database)
 	line("DIRECTOR_URL", c.URL.String())
+	line("SELF_REGISTRATION", strconv.FormatBool(c.SelfRegistration))
 	for _, l := range c.Lives.table() {
 		line(l.key, hours(*l.at))
 	}

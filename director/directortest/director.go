@@ -32,6 +32,7 @@ type Options struct {
 	Relays    []api.Relay             // of VPN_BOOTSTRAP_NODES
 	Failpoint func(name string) error // of the store
 	Now       func() time.Time        // clock of the store; default time.Now
+	Register  bool                    // SELF_REGISTRATION
 	Log       *slog.Logger            // default: nothing is logged
 }
 
@@ -101,6 +102,7 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	d.Director, err = app.Open(ctx, app.Config{
 		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint, Now: o.Now}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
 		Clouds: clouds, Timing: o.Timing, Certificates: o.Lives, Log: o.Log, Relays: o.Relays,
+		Register: o.Register,
 	})
 	if err != nil {
 		cancel()

@@ -18,10 +18,12 @@ func (s *server) accountRoutes() {
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/users/me", ID: "whoami", Summary: "The user that calls"},
 		user(), func(ctx context.Context, _ *struct{}) (*body[api.User], error) {
-			return answer(s.director.User(ctx, actor(ctx)))
+			return answer(s.director.User(ctx, actor(ctx), "me"))
 		})
 	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/login", ID: "login", Summary: "Exchange a password for a token (body Login, answer Token)"},
 		public(), s.login)
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/register", ID: "register", Summary: "Make an account for oneself, where the installation allows it (body UserCreate, answer User)", Status: http.StatusCreated},
+		public(), s.register)
 	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/logout", ID: "logout", Summary: "End the token that calls"},
 		user(), func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
 			token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -49,13 +51,36 @@ func (s *server) login(w http.ResponseWriter, r *http.Request, _ func(string) st
 	if err := wire.Decode(r, &in); err != nil {
 		return err
 	}
-	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	from, err := address(r)
 	if err != nil {
 		return err
 	}
-	token, err := s.director.Login(r.Context(), in, address)
+	token, err := s.director.Login(r.Context(), in, from)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, token)
+}
+
+// register needs the caller's address, for the limit on registrations.
+func (s *server) register(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
+	var in api.UserCreate
+	if err := wire.Decode(r, &in); err != nil {
+		return err
+	}
+	from, err := address(r)
+	if err != nil {
+		return err
+	}
+	u, err := s.director.Register(r.Context(), in, from)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusCreated, u)
+}
+
+// address is the IP address of the caller.
+func address(r *http.Request) (string, error) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return host, err
 }

@@ -79,9 +79,15 @@ func (w *world) addUser(tx *store.Tx, name string) error {
 	if err != nil {
 		return err
 	}
+	if name == "owner" { // a token for a program, to be revoked
+		_, hash := auth.NewToken()
+		if _, err := tx.AddToken(hash, store.Token{User: u.ID, Name: ownToken, Expires: time.Now().Add(time.Hour)}); err != nil {
+			return err
+		}
+	}
 	for _, spare := range []bool{false, true} {
 		token, hash := auth.NewToken()
-		if err := tx.AddToken(hash, u.ID, time.Now().Add(time.Hour)); err != nil {
+		if _, err := tx.AddToken(hash, store.Token{User: u.ID, Expires: time.Now().Add(time.Hour)}); err != nil {
 			return err
 		}
 		if spare {

@@ -32,6 +32,8 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 		Header: func(h http.Header) { h.Set(api.HeaderCA, d.CABundle().Name) },
 	})
 	s.accountRoutes()
+	s.userRoutes()
+	s.tokenRoutes()
 	s.caRoutes()
 	s.cloudRoutes()
 	s.applicationRoutes()

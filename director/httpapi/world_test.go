@@ -19,6 +19,8 @@ const deployment = "conpaas"
 
 // The ids of what a world holds. The database numbers from 1; newWorld sees that they are right.
 const (
+	ownUser        = "2"
+	ownToken       = "robot"
 	ownApplication = "1"
 	ownService     = "1"
 	ownManager     = "n1"
@@ -98,7 +100,7 @@ func (w *world) routes() []wire.RouteInfo {
 // values are those of the parameters of paths that name what the owner has.
 func (w *world) values() map[string]string {
 	return map[string]string{
-		"application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation,
+		"user": ownUser, "token": ownToken, "application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation,
 		"cloud": "default", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "sha256": strings.Repeat("a", 64),
 	}
 }

@@ -24,6 +24,7 @@ func TestUsers(t *testing.T) {
 		user, err = tx.CreateUser(User{Name: "user", Role: api.RoleUser, Password: "h2"})
 		return err
 	})
+	updateFails(t, s, ErrAlike, func(tx *Tx) error { return second(tx.CreateUser(User{Name: "User"})) })
 	want := User{ID: admin.ID + 1, Name: "user", Role: api.RoleUser, Password: "h2", Created: c.now}
 	if d := cmp.Diff(want, user); d != "" {
 		t.Errorf("created (-want +got):\n%s", d)
@@ -35,6 +36,11 @@ func TestUsers(t *testing.T) {
 		}
 		if _, err := r.FindUser("USER"); !errors.Is(err, ErrNotFound) {
 			t.Errorf("names are found in other letters: %v", err)
+		}
+		for _, ref := range []string{"user", "2"} {
+			if u, err := r.NamedUser(ref); err != nil || u.ID != user.ID {
+				t.Errorf("by %q: %+v, %v", ref, u, err)
+			}
 		}
 		if _, err := r.User(99); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "user 99") {
 			t.Errorf("unknown user: %v", err)
@@ -63,6 +69,16 @@ func TestUsers(t *testing.T) {
 		}
 		return err
 	})
+	profile := api.Profile{Email: "u@example.org", FirstName: "U", LastName: "Ser", Affiliation: "Example"}
+	update(t, s, func(tx *Tx) error { return tx.SetProfile(user.ID, profile) })
+	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.SetProfile(99, profile) })
+	view(t, s, func(r *Read) error {
+		u, err := r.User(user.ID)
+		if d := cmp.Diff(profile, u.Profile); d != "" {
+			t.Errorf("profile (-want +got):\n%s", d)
+		}
+		return err
+	})
 	update(t, s, func(tx *Tx) error { return tx.DeleteUser(admin.ID) })
 	a, _ := running(t, s, "app")
 	updateFails(t, s, ErrConflict, func(tx *Tx) error { return tx.DeleteUser(a.Owner) })
@@ -74,13 +90,13 @@ func TestTokens(t *testing.T) {
 	var id api.UserID
 	expires := c.now.Add(time.Hour)
 	give := func() {
-		update(t, s, func(tx *Tx) error { return tx.AddToken("hash", id, expires) })
+		update(t, s, func(tx *Tx) error { return second(tx.AddToken("hash", Token{User: id, Expires: expires})) })
 	}
 	lives := func() bool {
 		err := s.View(t.Context(), func(r *Read) error {
-			u, until, err := r.TokenUser("hash")
-			if err == nil && (u.ID != id || !until.Equal(expires)) {
-				t.Errorf("token of %+v until %v", u, until)
+			u, token, err := r.TokenUser("hash")
+			if err == nil && (u.ID != id || token.User != id || !token.Expires.Equal(expires)) {
+				t.Errorf("token %+v of %+v", token, u)
 			}
 			return err
 		})
@@ -94,7 +110,7 @@ func TestTokens(t *testing.T) {
 		id = u.ID
 		return errors.Join(err, tx.DeleteToken("unknown"))
 	})
-	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.AddToken("x", 99, expires) })
+	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return second(tx.AddToken("x", Token{User: 99, Expires: expires})) })
 	if lives() {
 		t.Error("a token that was never given is good")
 	}
@@ -129,7 +145,7 @@ func TestTokens(t *testing.T) {
 	c.now = expires.Add(-time.Minute)
 	update(t, s, func(tx *Tx) error {
 		_, err := tx.CreateUser(User{Name: "admin", Role: api.RoleAdmin})
-		return errors.Join(err, tx.SetDisabled(id, true), tx.AddToken("late", id, expires))
+		return errors.Join(err, tx.SetDisabled(id, true), second(tx.AddToken("late", Token{User: id, Expires: expires})))
 	})
 	view(t, s, func(r *Read) error {
 		for _, hash := range []string{"hash", "late"} {
@@ -140,6 +156,61 @@ func TestTokens(t *testing.T) {
 		return nil
 	})
 	update(t, s, func(tx *Tx) error { return tx.DeleteUser(id) })
+}
+
+// Tokens with names are listed beside those of logins, and end by name or number; an expired one leaves its name.
+func TestNamedTokens(t *testing.T) {
+	c := newClock()
+	s := openStore(t, t.TempDir(), Options{Now: c.Now})
+	var alice, bob User
+	soon, late := c.now.Add(time.Hour), c.now.Add(48*time.Hour)
+	update(t, s, func(tx *Tx) error {
+		var err, err2 error
+		alice, err = tx.CreateUser(User{Name: "alice"})
+		bob, err2 = tx.CreateUser(User{Name: "bob"})
+		return errors.Join(err, err2,
+			second(tx.AddToken("l1", Token{User: alice.ID, Expires: late})), second(tx.AddToken("l2", Token{User: alice.ID, Expires: late})),
+			second(tx.AddToken("a", Token{User: alice.ID, Name: "robot", Expires: soon})), second(tx.AddToken("b", Token{User: bob.ID, Name: "robot", Expires: late})))
+	})
+	updateFails(t, s, ErrExists, func(tx *Tx) error {
+		return second(tx.AddToken("x", Token{User: alice.ID, Name: "robot", Expires: late}))
+	})
+	names := func(u User) (out []string) {
+		view(t, s, func(r *Read) error {
+			tokens, _, err := r.Tokens(u.ID, Page{})
+			for _, token := range tokens {
+				out = append(out, token.Name)
+			}
+			return err
+		})
+		return out
+	}
+	if d := cmp.Diff([]string{"", "", "robot"}, names(alice)); d != "" {
+		t.Errorf("tokens of alice (-want +got):\n%s", d)
+	}
+	update(t, s, func(tx *Tx) error { return errors.Join(tx.UseToken(1), tx.UseToken(77)) })
+	view(t, s, func(r *Read) error {
+		tokens, next, err := r.Tokens(alice.ID, Page{Limit: 1})
+		if len(tokens) != 1 || next != 1 || !tokens[0].Used.Equal(c.now) {
+			t.Errorf("first page %+v, next %d", tokens, next)
+		}
+		return err
+	})
+	c.now = soon
+	if d := cmp.Diff([]string{"", ""}, names(alice)); d != "" {
+		t.Errorf("an expired token is listed (-want +got):\n%s", d)
+	}
+	update(t, s, func(tx *Tx) error {
+		return second(tx.AddToken("a2", Token{User: alice.ID, Name: "robot", Expires: late}))
+	})
+	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.RevokeToken(bob.ID, "1") })
+	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.RevokeToken(alice.ID, "") })
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.RevokeToken(alice.ID, "robot"), tx.RevokeToken(alice.ID, "1"))
+	})
+	if a, b := len(names(alice)), len(names(bob)); a != 1 || b != 1 {
+		t.Errorf("after revoking: %d tokens of alice, %d of bob, want 1 and 1", a, b)
+	}
 }
 
 func TestSecretsAreSealed(t *testing.T) {

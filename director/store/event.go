@@ -59,6 +59,12 @@ func (r *Read) Events(application api.ApplicationID, p Page) ([]Event, int64, er
 	return convert(rows, eventRow.event), next, err
 }
 
+// EventsOf gives a page of the events that a user may see by id, and where the next one begins (0: nowhere).
+func (r *Read) EventsOf(owner api.UserID, p Page) ([]Event, int64, error) {
+	rows, next, err := list(r.db.Where("owner_id = ?", int64(owner)), "id", p, func(r eventRow) int64 { return r.ID })
+	return convert(rows, eventRow.event), next, err
+}
+
 // AddEvent writes a line of the history, which is published after the commit.
 func (tx *Tx) AddEvent(e Event) (Event, error) {
 	node, err := nodeSeq(e.Node)

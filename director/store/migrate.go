@@ -28,6 +28,7 @@ var migrations = []migration{
 	{"0001_initial", mustMigration("0001_initial")},
 	{"0002_code", mustMigration("0002_code")},
 	{"0003_trust", mustMigration("0003_trust")},
+	{"0004_users", mustMigration("0004_users")},
 }
 
 func mustMigration(id string) string {

@@ -108,7 +108,8 @@ func TestMigrationKeepsRows(t *testing.T) {
 	file := withRows(t)
 	steps := append(migrations[:len(migrations):len(migrations)], migration{"9999_rebuild", `
 		CREATE TABLE new_users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, password TEXT NOT NULL,
-			disabled BOOLEAN NOT NULL, created DATETIME NOT NULL);
+			disabled BOOLEAN NOT NULL, created DATETIME NOT NULL, email TEXT NOT NULL, first_name TEXT NOT NULL, last_name TEXT NOT NULL,
+			affiliation TEXT NOT NULL);
 		INSERT INTO new_users SELECT * FROM users;
 		DROP TABLE users;
 		ALTER TABLE new_users RENAME TO users;
@@ -156,7 +157,7 @@ func TestBrokenMigrationIsUndone(t *testing.T) {
 	}
 }
 
-// A database of the first schema, with rows, opens with the newest one: its services host no code.
+// A database of the first schema, with rows, opens with the newest one: its services host no code, and its logins go on.
 func TestRowsOfTheFirstSchema(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "director.db")
@@ -173,6 +174,7 @@ func TestRowsOfTheFirstSchema(t *testing.T) {
 	const now = "'2026-03-01 12:00:00+00:00'"
 	for _, sql := range []string{
 		"INSERT INTO users VALUES (1, 'alice', 'user', '', 0, " + now + ")",
+		"INSERT INTO tokens VALUES ('hash', 1, " + now + ", '2100-01-01 00:00:00+00:00')",
 		"INSERT INTO applications VALUES (1, 1, 'shop', 'default', 'running', 'RUNNING', '', " + now + ", 3, 3, 1, '172.16.0.0/12', 5, 1, " + now + ")",
 		`INSERT INTO services VALUES (1, 1, 'helloworld', 'front', 'default', 'started', 'RUNNING', '', ` + now + `, '{"node":2}', '{"greeting":"Hi"}', 0, ` + now + ")",
 	} {
@@ -188,6 +190,13 @@ func TestRowsOfTheFirstSchema(t *testing.T) {
 		service, err := r.Service(1, 1)
 		if service.Name != "front" || service.Nodes["node"] != 2 || service.Settings["greeting"] != "Hi" || service.CodeWanted+service.CodeServing != "" {
 			t.Errorf("the service is %+v", service)
+		}
+		return err
+	})
+	view(t, s, func(r *Read) error {
+		user, token, err := r.TokenUser("hash")
+		if user.Name != "alice" || user.Profile != (api.Profile{}) || token.Name != "" || token.ID != 1 || !token.Used.IsZero() {
+			t.Errorf("the login is %+v of %+v", token, user)
 		}
 		return err
 	})

@@ -183,12 +183,17 @@ CREATE TABLE services (
 	UNIQUE (application_id, partition_index)
 );
 
-CREATE TABLE tokens (
-	hash    TEXT PRIMARY KEY,
+CREATE TABLE "tokens" (
+	id      INTEGER PRIMARY KEY AUTOINCREMENT,
+	hash    TEXT NOT NULL UNIQUE,
 	user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+	name    TEXT NOT NULL,
 	created DATETIME NOT NULL,
-	expires DATETIME NOT NULL
+	expires DATETIME NOT NULL,
+	used    DATETIME
 );
+
+CREATE UNIQUE INDEX tokens_name ON tokens (user_id, name) WHERE name <> '';
 
 CREATE INDEX tokens_user ON tokens (user_id);
 
@@ -199,4 +204,4 @@ CREATE TABLE users (
 	password TEXT NOT NULL,
 	disabled BOOLEAN NOT NULL,
 	created  DATETIME NOT NULL
-);
+, email TEXT NOT NULL DEFAULT '', first_name TEXT NOT NULL DEFAULT '', last_name TEXT NOT NULL DEFAULT '', affiliation TEXT NOT NULL DEFAULT '');

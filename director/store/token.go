@@ -8,36 +8,79 @@ import (
 	"conpaas/client/api"
 )
 
-type tokenRow struct {
-	Hash    string `gorm:"primaryKey"`
-	UserID  int64
+// Token is what opens an account until it expires: that of a login, or one with a name, made for a program.
+type Token struct {
+	ID      int64
+	User    api.UserID
+	Name    string // "" for that of a login
 	Created time.Time
 	Expires time.Time
+	Used    time.Time // as UseToken was told; zero: never
+}
+
+type tokenRow struct {
+	ID      int64 `gorm:"primaryKey;autoIncrement"`
+	Hash    string
+	UserID  int64
+	Name    string
+	Created time.Time
+	Expires time.Time
+	Used    *time.Time
 }
 
 func (tokenRow) TableName() string { return "tokens" }
 
-// TokenUser gives the user whose token has this hash and when the token expires. ErrNotFound when it is unknown or
-// expired, or its user is disabled.
-func (r *Read) TokenUser(hash string) (User, time.Time, error) {
+func (r tokenRow) token() Token {
+	return Token{ID: r.ID, User: api.UserID(r.UserID), Name: r.Name, Created: r.Created.UTC(), Expires: r.Expires.UTC(), Used: utc(r.Used)}
+}
+
+// TokenUser gives the token with this hash and its user. ErrNotFound when it is unknown or expired, or its user is disabled.
+func (r *Read) TokenUser(hash string) (User, Token, error) {
 	var row tokenRow
 	if err := r.db.First(&row, "hash = ? AND expires > ?", hash, r.now).Error; err != nil {
-		return User{}, time.Time{}, rowError(err, "token")
+		return User{}, Token{}, rowError(err, "token")
 	}
 	u, err := r.User(api.UserID(row.UserID))
 	if err == nil && u.Disabled {
 		err = fmt.Errorf("token of a disabled user: %w", ErrNotFound)
 	}
 	if err != nil {
-		return User{}, time.Time{}, err
+		return User{}, Token{}, err
 	}
-	return u, row.Expires.UTC(), nil
+	return u, row.token(), nil
 }
 
-// AddToken records a token by its hash until expires.
-func (tx *Tx) AddToken(hash string, user api.UserID, expires time.Time) error {
-	err := tx.db.Create(&tokenRow{Hash: hash, UserID: int64(user), Created: tx.now, Expires: expires.UTC()}).Error
-	return rowError(err, "token of user %d", user)
+// Tokens gives a page of a user's tokens that have not expired by id, and where the next one begins (0: nowhere).
+func (r *Read) Tokens(user api.UserID, p Page) ([]Token, int64, error) {
+	query := r.db.Where("user_id = ? AND expires > ?", int64(user), r.now)
+	rows, next, err := list(query, "id", p, func(r tokenRow) int64 { return r.ID })
+	return convert(rows, tokenRow.token), next, err
+}
+
+// AddToken records a token by its hash; ID and Created of t are set here. ErrExists when the user has one of that name,
+// unless that has expired.
+func (tx *Tx) AddToken(hash string, t Token) (Token, error) {
+	err := tx.db.Where("user_id = ? AND name = ? AND expires <= ?", int64(t.User), t.Name, tx.now).Delete(&tokenRow{}).Error
+	if err != nil {
+		return Token{}, rowError(err, "tokens of user %d", t.User)
+	}
+	row := tokenRow{Hash: hash, UserID: int64(t.User), Name: t.Name, Created: tx.now, Expires: t.Expires.UTC()}
+	err = tx.db.Create(&row).Error
+	return row.token(), rowError(err, "token %q of user %d", t.Name, t.User)
+}
+
+// UseToken records that a token was used now; one that has ended meanwhile is no error.
+func (tx *Tx) UseToken(id int64) error {
+	err := tx.db.Model(&tokenRow{}).Where("id = ?", id).Update("used", tx.now).Error
+	return rowError(err, "token %d", id)
+}
+
+// RevokeToken ends a token of a user by its id in decimal or its name, or gives ErrNotFound.
+func (tx *Tx) RevokeToken(user api.UserID, ref string) error {
+	if ref == "" { // the name of all tokens of logins
+		return fmt.Errorf("token %q: %w", ref, ErrNotFound)
+	}
+	return one(named(tx.db.Where("user_id = ?", int64(user)), ref).Delete(&tokenRow{}), "token %q", ref)
 }
 
 // DeleteToken ends one session; one that has ended already is no error.

@@ -15,6 +15,7 @@ type User struct {
 	Password string // argon2id in PHC form; "" where no password opens it
 	Disabled bool   // may not log in, its tokens are gone
 	Created  time.Time
+	Profile  api.Profile
 }
 
 type userRow struct {
@@ -24,12 +25,20 @@ type userRow struct {
 	Password string
 	Disabled bool
 	Created  time.Time
+
+	Email       string
+	FirstName   string
+	LastName    string
+	Affiliation string
 }
 
 func (userRow) TableName() string { return "users" }
 
 func (r userRow) user() User {
-	return User{ID: api.UserID(r.ID), Name: r.Name, Role: api.UserRole(r.Role), Password: r.Password, Disabled: r.Disabled, Created: r.Created.UTC()}
+	return User{
+		ID: api.UserID(r.ID), Name: r.Name, Role: api.UserRole(r.Role), Password: r.Password, Disabled: r.Disabled, Created: r.Created.UTC(),
+		Profile: api.Profile{Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Affiliation: r.Affiliation},
+	}
 }
 
 // User gives a user by id, or ErrNotFound.
@@ -46,15 +55,29 @@ func (r *Read) FindUser(name string) (User, error) {
 	return row.user(), rowError(err, "user %q", name)
 }
 
+// NamedUser gives a user by its id in decimal or its name, or ErrNotFound.
+func (r *Read) NamedUser(ref string) (User, error) {
+	var row userRow
+	err := named(r.db, ref).First(&row).Error
+	return row.user(), rowError(err, "user %q", ref)
+}
+
 // Users gives a page of the users by id, and where the next one begins (0: nowhere).
 func (r *Read) Users(p Page) ([]User, int64, error) {
 	rows, next, err := list(r.db, "id", p, func(r userRow) int64 { return r.ID })
 	return convert(rows, userRow.user), next, err
 }
 
-// CreateUser adds a user; ID and Created of u are set here. ErrExists when the name is taken.
+// CreateUser adds a user; ID and Created of u are set here. ErrExists when the name is taken, ErrAlike when one differs in
+// case alone.
 func (tx *Tx) CreateUser(u User) (User, error) {
-	row := userRow{Name: u.Name, Role: string(u.Role), Password: u.Password, Disabled: u.Disabled, Created: tx.now}
+	if err := tx.freeName(&userRow{}, u.Name, 0, "id > ?", 0); err != nil {
+		return User{}, err
+	}
+	row := userRow{
+		Name: u.Name, Role: string(u.Role), Password: u.Password, Disabled: u.Disabled, Created: tx.now,
+		Email: u.Profile.Email, FirstName: u.Profile.FirstName, LastName: u.Profile.LastName, Affiliation: u.Profile.Affiliation,
+	}
 	err := tx.db.Create(&row).Error
 	return row.user(), rowError(err, "user %q", u.Name)
 }
@@ -70,6 +93,12 @@ func (tx *Tx) SetPassword(id api.UserID, hash string) error {
 // RehashPassword replaces the hash of the same password by one with other parameters; sessions go on.
 func (tx *Tx) RehashPassword(id api.UserID, hash string) error {
 	return tx.updateUser(id, "password", hash)
+}
+
+// SetProfile replaces what is known of the person.
+func (tx *Tx) SetProfile(id api.UserID, p api.Profile) error {
+	columns := map[string]any{"email": p.Email, "first_name": p.FirstName, "last_name": p.LastName, "affiliation": p.Affiliation}
+	return one(tx.db.Model(&userRow{}).Where("id = ?", int64(id)).Updates(columns), "user %d", id)
 }
 
 // SetUserRole makes the user an admin or an ordinary user. ErrConflict when nobody would be left to administer.

@@ -1,0 +1,138 @@
+package command_test
+
+import (
+	"cmp"
+	"net/http"
+	"strconv"
+	"time"
+
+	"conpaas/client/api"
+)
+
+// newUsers are alice, who calls, and somebody else.
+func newUsers() []api.User {
+	return []api.User{
+		{ID: 1, Name: fakeUser, Role: api.RoleAdmin, Created: begun, Profile: api.Profile{Email: "alice@example.org"}},
+		{ID: 2, Name: "bob", Role: api.RoleUser, Created: begun},
+	}
+}
+
+type adder = func(pattern, query string, public bool, h func(w http.ResponseWriter, r *http.Request))
+
+func (f *fake) userRoutes(add adder) {
+	const one = "/v1/users/{user}"
+	show := func(w http.ResponseWriter, _ *http.Request, u *api.User) { answer(w, http.StatusOK, u) }
+	add("GET /v1/users", "after", false, func(w http.ResponseWriter, r *http.Request) { list(f, w, r, f.users) })
+	add("POST /v1/users", "", false, f.createUser)
+	add("POST /v1/register", "", true, func(w http.ResponseWriter, r *http.Request) {
+		in, ok := body[api.UserCreate](f, w, r)
+		switch {
+		case !ok:
+		case !f.mode["registration"]:
+			problem(w, api.Errorf(api.CodeForbidden, "nobody registers at this installation"))
+		case in.Name != fakeUser || in.Password.Reveal() != fakePassword:
+			problem(w, api.Errorf(api.CodeConflict, "this name cannot be had; choose another"))
+		default:
+			answer(w, http.StatusCreated, api.User{ID: 1, Name: in.Name, Role: api.RoleUser, Created: begun, Profile: in.Profile})
+		}
+	})
+	add("GET "+one, "", false, f.withUser(show))
+	add("GET "+one+"/export", "", false, f.withUser(func(w http.ResponseWriter, _ *http.Request, u *api.User) {
+		if f.mode["export-breaks"] {
+			breakOff(w, `{"user":{"id":1`)
+		}
+		answer(w, http.StatusOK, api.UserExport{User: *u, Tokens: []api.UserToken{}, Applications: f.apps[:1], Events: []api.Event{}})
+	}))
+	add("PATCH "+one, "", false, f.withUser(f.changeUser))
+	add("POST "+one+"/password", "", false, f.withUser(f.changePassword))
+	add("DELETE "+one, "", false, f.withUser(func(w http.ResponseWriter, _ *http.Request, u *api.User) {
+		if u.Name == fakeUser {
+			problem(w, api.Errorf(api.CodeConflict, "user %q still has the applications \"shop\" (RUNNING); they have to be deleted first", u.Name))
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+}
+
+func (f *fake) tokenRoutes(add adder) {
+	const all = "/v1/users/{user}/tokens"
+	used := begun.AddDate(0, 0, 1)
+	tokens := []api.UserToken{{ID: 4, Created: begun, Expires: used, Used: &used}, {ID: 5, Name: "ci", Created: begun, Expires: begun.AddDate(0, 1, 0)}}
+	add("GET "+all, "after", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) { list(f, w, r, tokens) }))
+	add("POST "+all, "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) {
+		if in, ok := body[api.TokenCreate](f, w, r); ok {
+			made := api.UserToken{ID: 6, Name: in.Name, Created: begun, Expires: begun.Add(time.Duration(in.Seconds) * time.Second)}
+			answer(w, http.StatusCreated, api.TokenCreated{UserToken: made, Token: "cps_secret"})
+		}
+	}))
+	add("DELETE "+all+"/{token}", "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, u *api.User) {
+		if token := r.PathValue("token"); token != "ci" && token != "5" || u.Name != fakeUser {
+			problem(w, api.Errorf(api.CodeNotFound, "token %q: not found", token))
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+}
+
+func (f *fake) withUser(h func(http.ResponseWriter, *http.Request, *api.User)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ref := r.PathValue("user")
+		for i, u := range f.users {
+			if u.Name == ref || strconv.FormatInt(int64(u.ID), 10) == ref || ref == "me" && u.Name == fakeUser {
+				h(w, r, &f.users[i])
+				return
+			}
+		}
+		problem(w, api.Errorf(api.CodeNotFound, "user %q: not found", ref))
+	}
+}
+
+func (f *fake) createUser(w http.ResponseWriter, r *http.Request) {
+	in, ok := body[api.UserCreate](f, w, r)
+	if !ok {
+		return
+	}
+	if in.Password.Reveal() != fakePassword {
+		problem(w, api.InField("password", "password refused: it has %d bytes", len(in.Password)))
+		return
+	}
+	u := api.User{ID: 3, Name: in.Name, Role: cmp.Or(in.Role, api.RoleUser), Created: begun, Profile: in.Profile}
+	f.users = append(f.users, u)
+	answer(w, http.StatusCreated, u)
+}
+
+func (f *fake) changeUser(w http.ResponseWriter, r *http.Request, u *api.User) {
+	in, ok := body[api.UserChange](f, w, r)
+	if !ok {
+		return
+	}
+	if in.Role != nil {
+		u.Role = *in.Role
+	}
+	if in.Disabled != nil {
+		u.Disabled = *in.Disabled
+	}
+	for _, field := range []struct{ to, from *string }{
+		{&u.Email, in.Email}, {&u.FirstName, in.FirstName}, {&u.LastName, in.LastName}, {&u.Affiliation, in.Affiliation},
+	} {
+		if field.from != nil {
+			*field.to = *field.from
+		}
+	}
+	answer(w, http.StatusOK, u)
+}
+
+func (f *fake) changePassword(w http.ResponseWriter, r *http.Request, u *api.User) {
+	in, ok := body[api.PasswordChange](f, w, r)
+	switch {
+	case !ok:
+	case u.Name == fakeUser && in.Old.Reveal() != fakePassword:
+		problem(w, api.InField("old", "this is not your password"))
+	case u.Name != fakeUser && in.Old != "":
+		f.mistake(r, "the old password of another user")
+	case in.New.Reveal() != "another horse":
+		f.mistake(r, "new password "+in.New.Reveal())
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/director/auth"
+	"conpaas/director/store"
+)
+
+// How long tokens for programs are good.
+const (
+	tokenDefault = 30 * 24 * time.Hour
+	tokenLeast   = time.Minute
+	tokenMost    = 366 * 24 * time.Hour
+)
+
+// useGrain is how exactly the last use of a token is known: every use would be a write.
+const useGrain = time.Hour
+
+// Tokens gives a page of a user's tokens, those of logins too.
+func (d *Director) Tokens(ctx context.Context, a Actor, ref string, p Page) (list api.List[api.UserToken], err error) {
+	page, err := p.numbers()
+	if err != nil {
+		return list, err
+	}
+	err = d.store.View(ctx, func(r *store.Read) error {
+		u, err := account(r, a, ref)
+		if err != nil {
+			return err
+		}
+		tokens, next, err := r.Tokens(u.ID, page)
+		list.Items = make([]api.UserToken, len(tokens))
+		for i, t := range tokens {
+			list.Items[i] = showToken(t)
+		}
+		list.Next = cursor(next)
+		return err
+	})
+	return list, problem(err)
+}
+
+func showToken(t store.Token) api.UserToken {
+	out := api.UserToken{ID: t.ID, Name: t.Name, Created: t.Created, Expires: t.Expires}
+	if !t.Used.IsZero() {
+		out.Used = &t.Used
+	}
+	return out
+}
+
+// CreateToken makes a token for a program of the actor. calling is the token of the request: it has to be a login's, so
+// that a token which was lost ends when it expires, and cannot be made into another.
+func (d *Director) CreateToken(ctx context.Context, a Actor, ref string, calling api.Secret, in api.TokenCreate) (api.TokenCreated, error) {
+	if err := checkName(in.Name); err != nil {
+		return api.TokenCreated{}, err
+	}
+	least, most := int64(tokenLeast/time.Second), int64(tokenMost/time.Second)
+	life := cmp.Or(in.Seconds, int64(tokenDefault/time.Second))
+	if life < least || life > most {
+		return api.TokenCreated{}, api.InField("seconds", "%d: want %d to %d (%d days)", life, least, most, most/(24*60*60))
+	}
+	callingHash, _ := auth.HashToken(calling)
+	token, hash := auth.NewToken()
+	var t store.Token
+	err := d.store.Update(ctx, "token.created", func(tx *store.Tx) error {
+		u, err := account(&tx.Read, a, ref)
+		if err != nil {
+			return err
+		}
+		if u.ID != a.ID {
+			return api.Errorf(api.CodeForbidden, "only user %q makes tokens of its own", u.Name)
+		}
+		_, caller, err := tx.TokenUser(callingHash)
+		if err != nil {
+			return err
+		}
+		if caller.Name != "" {
+			return api.Errorf(api.CodeForbidden, "token %q was made for a program and makes no others; log in: cps login", caller.Name)
+		}
+		t, err = tx.AddToken(hash, store.Token{User: u.ID, Name: in.Name, Expires: tx.Now().Add(time.Duration(life) * time.Second)})
+		return err
+	})
+	if err != nil {
+		return api.TokenCreated{}, taken(err, "token", in.Name)
+	}
+	return api.TokenCreated{UserToken: showToken(t), Token: token}, nil
+}
+
+// RevokeToken ends a token by name or id; those of others are for administrators.
+func (d *Director) RevokeToken(ctx context.Context, a Actor, ref, token string) error {
+	return problem(d.store.Update(ctx, "token.revoked", func(tx *store.Tx) error {
+		u, err := account(&tx.Read, a, ref)
+		if err != nil {
+			return err
+		}
+		return tx.RevokeToken(u.ID, token)
+	}))
+}
+
+// tokenUsed records the use of a token. That it cannot be written must not keep anybody out.
+func (d *Director) tokenUsed(ctx context.Context, t store.Token, now time.Time) {
+	if now.Sub(t.Used) < useGrain {
+		return
+	}
+	if err := d.store.Update(ctx, "token.used", func(tx *store.Tx) error { return tx.UseToken(t.ID) }); err != nil {
+		d.log.Warn("the use of a token could not be recorded", "user", t.User, "token", t.ID, "err", err)
+	}
+}
