@@ -10,8 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"syscall"
 
 	"conpaas/client/ui"
@@ -36,32 +34,21 @@ func Main() int {
 // Run runs one command and gives its exit status; cps help exit-codes lists them.
 func Run(ctx context.Context, s System) int {
 	g := newGlobal(s)
-	root := newRootCommand(g)
-	root.SetArgs(arguments(s.Args))
-	root.SetIn(s.Stdin)
-	root.SetOut(s.Stdout)
-	root.SetErr(s.Stderr)
-	err := root.ExecuteContext(ctx)
+	program := programName(s.Args)
+	root, err := newProgram(g, program)
+	if err == nil {
+		root.SetArgs(append([]string{}, s.Args[min(1, len(s.Args)):]...)) // nil would be the arguments of the process
+		root.SetIn(s.Stdin)
+		root.SetOut(s.Stdout)
+		root.SetErr(s.Stderr)
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		return exitOK
 	}
 	status := exitStatus(ctx, err)
 	if text := g.explain(ctx, err); text != "" {
-		fmt.Fprintf(g.err, "cps: %s\n", ui.CleanLines(text))
+		fmt.Fprintf(g.err, "%s: %s\n", ui.Clean(program), ui.CleanLines(text))
 	}
 	return status
-}
-
-// arguments reads the name that the program was called by: cps-service add is cps service add, as with the
-// shortcuts of the original tools.
-func arguments(args []string) []string {
-	if len(args) == 0 {
-		return nil
-	}
-	name := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
-	noun, ok := strings.CutPrefix(name, "cps-")
-	if !ok || noun == "tools" || strings.HasPrefix(noun, "_") {
-		return args[1:]
-	}
-	return append([]string{noun}, args[1:]...)
 }

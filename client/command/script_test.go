@@ -24,10 +24,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"cps":         func() { os.Exit(command.Main()) },
-		"cps-service": func() { os.Exit(command.Main()) },
-	})
+	programs := map[string]func(){}
+	for _, name := range []string{
+		"cps", "cps-tools", "cps-application", "cps-service", "cps-cloud", "cps-php", "cps-helloworld", "cps-director", "cps-wine", "cpsclient",
+	} {
+		programs[name] = func() { os.Exit(command.Main()) }
+	}
+	testscript.Main(m, programs)
 }
 
 type fakeKey struct{}

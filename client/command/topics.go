@@ -47,7 +47,7 @@ func newFilesTopic() *cobra.Command {
   config       the director's URL and the user name of the last login, as JSON
   token        what proves the login; who can read it acts as you
 
-Variables: CONPAAS_HOME names the state folder; NO_COLOR switches colours off. Called by a name such
-as cps-service, cps behaves as cps service.`,
+Variables: CONPAAS_HOME names the state folder; NO_COLOR switches colours off. Called by the
+name of one of the original tools, such as cps-service, cps behaves as that one: cps install-links --help.`,
 	}
 }
