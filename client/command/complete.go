@@ -71,7 +71,7 @@ func (g *Global) complete(places ...completer) cobra.CompletionFunc {
 func (g *Global) completeFlag(place completer) cobra.CompletionFunc {
 	const patience = 2 * time.Second
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		c, err := g.authorized()
+		c, err := g.kept()
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

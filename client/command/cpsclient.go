@@ -86,7 +86,7 @@ func newFlatAddCommand(g *Global) *cobra.Command {
 			args = args[:2]
 		}
 		if len(args) == 1 {
-			c, err := g.authorized()
+			c, err := g.authorized(cmd.Context())
 			if err != nil {
 				return err
 			}

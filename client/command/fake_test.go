@@ -21,7 +21,7 @@ import (
 const (
 	fakeUser     = "alice"
 	fakePassword = "correct horse"
-	fakeToken    = "token-of-alice"
+	tokenOf      = "token-of-"
 	hostile      = "evil\x1b[2J\u202e\nname"
 )
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"conpaas/client/ui"
@@ -21,6 +22,7 @@ type System struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	Conf           string // the configuration file of all users; empty: there is none
 }
 
 // Main runs cps in this process and gives its exit status. An interrupt ends it gently, a second one at once.
@@ -28,7 +30,11 @@ func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
-	return Run(ctx, System{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
+	s := System{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	if runtime.GOOS != "windows" { // where anybody may make such a folder
+		s.Conf = systemConf
+	}
+	return Run(ctx, s)
 }
 
 // Run runs one command and gives its exit status; cps help exit-codes lists them.
@@ -42,6 +48,7 @@ func Run(ctx context.Context, s System) int {
 		root.SetOut(s.Stdout)
 		root.SetErr(s.Stderr)
 		err = root.ExecuteContext(ctx)
+		g.leave(ctx)
 	}
 	if err == nil {
 		return exitOK

@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "fake": steer, "await": await, "mode": mode, "loggedin": loggedin,
+			"status": status, "fake": steer, "await": await, "mode": mode, "loggedin": loggedin, "expand": expand,
 		},
 	})
 }
@@ -156,4 +156,9 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 // loggedin logs in, for scripts that are about something else.
 func loggedin(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(ts.Exec("cps", "login", ts.Getenv("URL"), "--username", fakeUser, "--password-file", "password.txt", "--ca", "ca.pem"))
+}
+
+// expand writes a file with its variables replaced, for its owner alone: expand conf.in state/cps-tools.conf.
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
 }

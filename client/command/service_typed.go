@@ -43,7 +43,7 @@ func (g *Global) inherited(kind api.ServiceType) []*cobra.Command {
 func (g *Global) ofType(kind api.ServiceType, cmd *cobra.Command) *cobra.Command {
 	run := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := g.authorized()
+		c, err := g.authorized(cmd.Context())
 		if err != nil {
 			return err
 		}
