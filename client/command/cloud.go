@@ -67,7 +67,7 @@ func newCloudShowCommand(g *Global) *cobra.Command {
 					fields = append(fields, ui.Field{Name: "Isolation", Value: cloud.Isolation})
 				}
 				for _, name := range slices.Sorted(maps.Keys(cloud.Options)) {
-					fields = append(fields, ui.Field{Name: ui.Clean(name), Value: cloud.Options[name]})
+					fields = append(fields, ui.Field{Name: name, Value: cloud.Options[name]})
 				}
 				return fields.Write(g.out)
 			})

@@ -110,7 +110,7 @@ func (g *Global) showConfig(ctx context.Context, c *director.Client, args []stri
 			if value == "" {
 				value = "-"
 			}
-			fields = append(fields, ui.Field{Name: ui.Clean(name), Value: value})
+			fields = append(fields, ui.Field{Name: name, Value: value})
 		}
 		return fields.Write(g.out)
 	})

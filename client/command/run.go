@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"conpaas/client/ui"
@@ -55,7 +56,8 @@ func Run(ctx context.Context, s System) int {
 	}
 	status := exitStatus(ctx, err)
 	if text := g.explain(ctx, err); text != "" {
-		fmt.Fprintf(g.err, "%s: %s\n", ui.Clean(program), ui.CleanLines(text))
+		text = strings.ReplaceAll(ui.CleanLines(text), "\n", "\n  ") // a line of another's text looks like no line of ours
+		fmt.Fprintf(g.err, "%s: %s\n", ui.Clean(program), text)
 	}
 	return status
 }

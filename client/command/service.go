@@ -236,7 +236,7 @@ func serviceFields(s api.Service) ui.Fields {
 		{Name: "Ready", Value: fmt.Sprintf("%d of %d", s.Ready, s.Machines)},
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
-		fields = append(fields, ui.Field{Name: "Setting " + ui.Clean(name), Value: s.Settings[name]})
+		fields = append(fields, ui.Field{Name: "Setting " + name, Value: s.Settings[name]})
 	}
 	for _, e := range s.Endpoints {
 		where := e.URL
@@ -244,7 +244,7 @@ func serviceFields(s api.Service) ui.Fields {
 			where = "not published yet"
 		}
 		fields = append(fields, ui.Field{
-			Name:  "Endpoint " + ui.Clean(e.Name),
+			Name:  "Endpoint " + e.Name,
 			Value: fmt.Sprintf("%s (node %s, port %s)", where, e.Node, strconv.Itoa(int(e.Port))),
 		})
 	}
