@@ -43,7 +43,11 @@ func (f *fake) routes() http.Handler {
 	add("POST /v1/ca/retire", "", false, f.retireCA)
 	add("POST /v1/login", "", true, f.login)
 	add("GET /v1/users/me", "", false, func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusOK, api.User{ID: 1, Name: f.caller(r), Role: api.RoleUser, Created: begun})
+		role := api.RoleUser
+		if f.mode["admin"] {
+			role = api.RoleAdmin
+		}
+		answer(w, http.StatusOK, api.User{ID: 1, Name: f.caller(r), Role: role, Created: begun})
 	})
 	add("POST /v1/logout", "", false, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	add("GET /v1/service-types", "after", false, func(w http.ResponseWriter, r *http.Request) { list(f, w, r, f.kinds()) })

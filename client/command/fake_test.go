@@ -122,6 +122,9 @@ func (f *fake) set(mode string, on bool) {
 	if mode == "php" {
 		f.addPHP()
 	}
+	if mode == "service-error" {
+		f.services[0].State, f.services[0].Reason = api.StateError, "no machine answers"
+	}
 	if mode == "hostile" {
 		f.apps[1].Name, f.apps[1].Reason, f.nodes[0].Reason = hostile, hostile, hostile
 		f.services[0].Settings = map[string]string{hostile: hostile}
