@@ -14,9 +14,10 @@ export GOFLAGS := -buildvcs=false
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-build: go-version ## build the five programs into bin/
+build: go-version ## build the five programs into bin/, with the names of the original tools linked to cps
 	@mkdir -p bin
 	$(NODE) -o bin/cps ./client
+	bin/cps install-links bin
 	$(NODE) -o bin/cpsagent ./agent
 	$(NODE) -o bin/cpsmanager ./manager
 	$(NODE) -o bin/cpsimage ./imagebuilder

@@ -92,7 +92,7 @@ func applicationTable(apps []api.Application) ui.Table {
 func newApplicationShowCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show APPLICATION",
-		Aliases: []string{"get_info", "get-info"},
+		Aliases: []string{"get-info"},
 		Short:   "Show an application and its services",
 		Example: `cps application show shop
 cps application show 3 -o yaml`,
@@ -215,7 +215,7 @@ func newApplicationLogCommand(g *Global) *cobra.Command {
 	var o logOptions
 	cmd := &cobra.Command{
 		Use:     "log APPLICATION",
-		Aliases: []string{"get_log", "get-log"},
+		Aliases: []string{"get-log"},
 		Short:   "Show the log of an application's manager",
 		Example: `cps application log shop --lines 100 --follow`,
 		Args:    words("APPLICATION"),

@@ -134,13 +134,13 @@ func nodeList(nodes []api.NodeID, all int) string {
 // of the last login. They come over a connection that the known ones vouch for. That it does not work is no reason for
 // the command to fail: the next one tries again.
 func (g *Global) renewCA(ctx context.Context, c *director.Client) {
-	h, err := g.home()
-	if err != nil || g.trustedFrom != h.path(fileCA) || g.directorURL != "" || !c.Outdated() {
+	at, err := g.connection()
+	if err != nil || g.trustedFrom != at.home.path(fileCA) || at.login.settings.Director != c.URL() || !c.Outdated() {
 		return
 	}
 	now, err := c.Authority(ctx)
 	if err == nil {
-		err = daemon.WriteFile(h.path(fileCA), now.PEM, 0o644)
+		err = daemon.WriteFile(at.home.path(fileCA), now.PEM, 0o644)
 	}
 	if err != nil {
 		fmt.Fprintln(g.err, ui.Clean(fmt.Sprintf("cps: the new CA certificates of the director could not be kept: %v", err)))

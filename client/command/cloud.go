@@ -20,7 +20,7 @@ func newCloudCommand(g *Global) *cobra.Command {
 		Short: "Show and check the clouds that machines can be on",
 		Long:  `The clouds are configured by the director's administrator; the one called default is used where none is named.`,
 	},
-		newCloudListCommand(g), newCloudShowCommand(g), newCloudCheckCommand(g),
+		newCloudListCommand(g), newCloudShowCommand(g), newCloudCheckCommand(g), newCloudResourcesCommand(g),
 	)
 }
 
@@ -67,7 +67,7 @@ func newCloudShowCommand(g *Global) *cobra.Command {
 					fields = append(fields, ui.Field{Name: "Isolation", Value: cloud.Isolation})
 				}
 				for _, name := range slices.Sorted(maps.Keys(cloud.Options)) {
-					fields = append(fields, ui.Field{Name: ui.Clean(name), Value: cloud.Options[name]})
+					fields = append(fields, ui.Field{Name: name, Value: cloud.Options[name]})
 				}
 				return fields.Write(g.out)
 			})
@@ -104,6 +104,13 @@ func newCloudCheckCommand(g *Global) *cobra.Command {
 		}),
 		ValidArgsFunction: g.complete(cloudNames),
 	}
+}
+
+// newCloudResourcesCommand is where the original tools list machines.
+func newCloudResourcesCommand(g *Global) *cobra.Command {
+	cmd := flat(newNodeListCommand(g), "resources [APPLICATION]", "cps cloud resources", asGiven)
+	cmd.Aliases = []string{"list-resources"}
+	return cmd
 }
 
 func checkTable(checks []api.Check) ui.Table {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -14,7 +15,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newCompletionCommand() *cobra.Command {
+// newCompletionCommand gives the command that writes the script for the program of that name.
+func newCompletionCommand(program string) *cobra.Command {
 	shells := map[string]func(root *cobra.Command, to io.Writer) error{
 		"bash":       func(root *cobra.Command, to io.Writer) error { return root.GenBashCompletionV2(to, true) },
 		"fish":       func(root *cobra.Command, to io.Writer) error { return root.GenFishCompletion(to, true) },
@@ -25,19 +27,19 @@ func newCompletionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion SHELL",
 		Short: "Write the script by which a shell completes the command line",
-		Long: `Write the script by which a shell (` + strings.Join(known, ", ") + `) completes commands, flags and the
+		Long: fmt.Sprintf(`Write the script by which a shell (`+strings.Join(known, ", ")+`) completes commands, flags and the
 names that the director knows.
 
 For bash, now and in every new shell:
 
-  source <(cps completion bash)
-  cps completion bash > ~/.local/share/bash-completion/completions/cps
+  source <(%[1]s completion bash)
+  %[1]s completion bash > ~/.local/share/bash-completion/completions/%[1]s
 
 For zsh and fish:
 
-  cps completion zsh > "${fpath[1]}/_cps"
-  cps completion fish > ~/.config/fish/completions/cps.fish`,
-		Example:   `cps completion bash`,
+  %[1]s completion zsh > "${fpath[1]}/_%[1]s"
+  %[1]s completion fish > ~/.config/fish/completions/%[1]s.fish`, program),
+		Example:   program + ` completion bash`,
 		ValidArgs: known,
 		Args:      words("SHELL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -69,7 +71,7 @@ func (g *Global) complete(places ...completer) cobra.CompletionFunc {
 func (g *Global) completeFlag(place completer) cobra.CompletionFunc {
 	const patience = 2 * time.Second
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		c, err := g.authorized()
+		c, err := g.kept()
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

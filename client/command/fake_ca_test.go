@@ -35,6 +35,9 @@ func (f *fake) bundle(w http.ResponseWriter, _ *http.Request) {
 
 func (f *fake) caState() api.CAState {
 	old := api.Authority{Fingerprint: "SHA256:OLD", Created: begun, Ends: begun.AddDate(10, 0, 0), Serves: true}
+	if f.mode["ca-ends"] {
+		old.Ends = time.Now().AddDate(0, 0, 10)
+	}
 	if !f.mode["rotating"] {
 		old.Signs = true
 		return api.CAState{Step: api.CASettled, Authorities: []api.Authority{old}}

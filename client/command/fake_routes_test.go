@@ -26,7 +26,7 @@ func (f *fake) routes() http.Handler {
 				return
 			}
 			w.Header().Set(api.HeaderCA, f.bundleName())
-			if !public && (r.Header.Get("Authorization") != "Bearer "+fakeToken || f.mode["expired"]) {
+			if !public && (f.caller(r) == "" || f.mode["expired"]) {
 				problem(w, api.Errorf(api.CodeUnauthenticated, "the login has expired"))
 				return
 			}
@@ -104,14 +104,25 @@ func (f *fake) routes() http.Handler {
 	return mux
 }
 
+// caller is the user whose token a request has.
+func (f *fake) caller(r *http.Request) string {
+	for _, user := range []string{fakeUser, "bob"} {
+		if r.Header.Get("Authorization") == "Bearer "+tokenOf+user {
+			return user
+		}
+	}
+	return ""
+}
+
 func (f *fake) login(w http.ResponseWriter, r *http.Request) {
 	in, ok := body[api.Login](f, w, r)
 	switch {
 	case !ok:
-	case in.Username != fakeUser || in.Password.Reveal() != fakePassword:
+	case in.Username != fakeUser && in.Username != "bob" || in.Password.Reveal() != fakePassword:
 		problem(w, api.Errorf(api.CodeUnauthenticated, "user name or password is wrong"))
 	default:
-		answer(w, http.StatusOK, api.Token{Token: fakeToken, Expires: begun.AddDate(0, 0, 30), User: api.User{ID: 1, Name: fakeUser, Role: api.RoleUser, Created: begun}})
+		f.mode["expired"] = false
+		answer(w, http.StatusOK, api.Token{Token: api.Secret(tokenOf + in.Username), Expires: begun.AddDate(0, 0, 30), User: api.User{ID: 1, Name: in.Username, Role: api.RoleUser, Created: begun}})
 	}
 }
 

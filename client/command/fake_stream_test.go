@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"conpaas/client/api"
 )
@@ -53,6 +54,9 @@ func (f *fake) events(w http.ResponseWriter, r *http.Request, a *api.Application
 	all := []api.Event{
 		{ID: 1, Time: begun, Application: a.ID, Operation: "op1", Kind: "operation.begun", Text: "start of the application"},
 		{ID: 2, Time: begun, Application: a.ID, Node: "n2", Kind: "node.failed", Text: "no answer from n2", Alarm: true},
+	}
+	if f.mode["alarm-now"] {
+		all[1].Time = time.Now()
 	}
 	after, _ := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
 	rest := all[min(int(after), len(all)):]

@@ -21,7 +21,7 @@ import (
 const (
 	fakeUser     = "alice"
 	fakePassword = "correct horse"
-	fakeToken    = "token-of-alice"
+	tokenOf      = "token-of-"
 	hostile      = "evil\x1b[2J\u202e\nname"
 )
 
@@ -122,6 +122,9 @@ func (f *fake) set(mode string, on bool) {
 	f.mode[mode] = on
 	if mode == "php" {
 		f.addPHP()
+	}
+	if mode == "service-error" {
+		f.services[0].State, f.services[0].Reason = api.StateError, "no machine answers"
 	}
 	if mode == "hostile" {
 		f.apps[1].Name, f.apps[1].Reason, f.nodes[0].Reason = hostile, hostile, hostile

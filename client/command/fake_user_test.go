@@ -21,7 +21,13 @@ type adder = func(pattern, query string, public bool, h func(w http.ResponseWrit
 
 func (f *fake) userRoutes(add adder) {
 	const one = "/v1/users/{user}"
-	show := func(w http.ResponseWriter, _ *http.Request, u *api.User) { answer(w, http.StatusOK, u) }
+	show := func(w http.ResponseWriter, r *http.Request, u *api.User) {
+		shown := *u
+		if r.PathValue("user") == "me" && !f.mode["admin"] {
+			shown.Role = api.RoleUser
+		}
+		answer(w, http.StatusOK, shown)
+	}
 	add("GET /v1/users", "after", false, func(w http.ResponseWriter, r *http.Request) { list(f, w, r, f.users) })
 	add("POST /v1/users", "", false, f.createUser)
 	add("POST /v1/register", "", true, func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +84,7 @@ func (f *fake) withUser(h func(http.ResponseWriter, *http.Request, *api.User)) h
 	return func(w http.ResponseWriter, r *http.Request) {
 		ref := r.PathValue("user")
 		for i, u := range f.users {
-			if u.Name == ref || strconv.FormatInt(int64(u.ID), 10) == ref || ref == "me" && u.Name == fakeUser {
+			if u.Name == ref || strconv.FormatInt(int64(u.ID), 10) == ref || ref == "me" && u.Name == f.caller(r) {
 				h(w, r, &f.users[i])
 				return
 			}

@@ -22,11 +22,16 @@ type Global struct {
 	prompt   *ui.Prompt
 
 	directorURL string
+	username    string
+	password    string
 	conf        string
+	confFile    string
 	output      string
 	debug       bool
 
 	loggingIn   bool
+	connected   *director.Client   // that commands use, once there is one
+	passing     *director.Client   // whose login ends with the program
 	trusted     director.Authority // the CA of the client in use, for the text of a refusal
 	trustedFrom string             // the file or place that it came from
 }
@@ -46,8 +51,11 @@ const (
 
 func (g *Global) flags(root *cobra.Command) {
 	flags := root.PersistentFlags()
-	flags.StringVar(&g.directorURL, "director", "", "the director's `URL`, instead of the one of the last login")
+	flags.StringVar(&g.directorURL, "director", "", "the director's `URL`; scheme and port may be left out")
+	flags.StringVar(&g.username, "username", "", "the user's `name`")
+	flags.StringVar(&g.password, "password", "", "the user's `password`; other users of this machine can see it: cps help files has better ways")
 	flags.StringVar(&g.conf, "conf", "", "the `folder` with login and settings (default $CONPAAS_HOME or ~/.conpaas)")
+	flags.StringVar(&g.confFile, "conf-file", "", "a configuration `file`, instead of those of cps help files")
 	flags.StringVarP(&g.output, "output", "o", formTable, "the `form` of what is shown: table, json or yaml")
 	flags.BoolVarP(&g.debug, "debug", "d", false, "show the requests that are made, on standard error")
 	register(root, "output", cobra.FixedCompletions([]string{formTable, formJSON, formYAML}, cobra.ShellCompDirectiveNoFileComp))
@@ -88,43 +96,6 @@ func (g *Global) say(v any, format string, args ...any) error {
 	})
 }
 
-// client gives the client for the director of the last login, or of --director.
-func (g *Global) client() (*director.Client, error) {
-	h, err := g.home()
-	if err != nil {
-		return nil, err
-	}
-	login, err := h.load()
-	if err != nil {
-		return nil, err
-	}
-	url := login.settings.Director
-	if g.directorURL != "" {
-		if url, err = director.ParseURL(g.directorURL); err != nil {
-			return nil, usagef("--director: %w", err)
-		}
-	}
-	if url == "" {
-		return nil, failf(exitRefused, "no director is known yet; log in with: cps login URL")
-	}
-	if len(login.authority.PEM) == 0 {
-		return nil, failf(exitRefused, "the CA of %s is not known yet; log in with: cps login %s", url, url)
-	}
-	return g.dial(url, login.authority, h.path(fileCA), login.token)
-}
-
-// authorized is client for calls that need a login.
-func (g *Global) authorized() (*director.Client, error) {
-	c, err := g.client()
-	if err != nil {
-		return nil, err
-	}
-	if !c.HasToken() {
-		return nil, failf(exitRefused, "not logged in at %s; log in with: cps login", c.URL())
-	}
-	return c, nil
-}
-
 func (g *Global) dial(url string, ca director.Authority, from string, token api.Secret) (*director.Client, error) {
 	g.trusted, g.trustedFrom = ca, from
 	log := slog.New(slog.DiscardHandler)
@@ -140,7 +111,7 @@ type action func(ctx context.Context, c *director.Client, args []string) error
 // run makes an action a cobra RunE.
 func (g *Global) run(do action) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		c, err := g.authorized()
+		c, err := g.authorized(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -18,16 +18,18 @@ func newHelloworldCommand(g *Global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:   string(api.Helloworld),
 		Short: "Commands for services of type helloworld",
-		Long:  `A service of type helloworld serves one page on each of its machines.`,
-	},
+		Long: `A service of type helloworld serves one page on each of its machines.
+
+The commands of cps service are here, too, for services of this type only.`,
+	}, append(g.inherited(api.Helloworld),
 		newHelloworldGetCommand(g),
-	)
+	)...)
 }
 
 func newHelloworldGetCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:     "get APPLICATION SERVICE",
-		Aliases: []string{"get_helloworld", "get-helloworld"},
+		Aliases: []string{"get-helloworld"},
 		Short:   "Fetch the page from every machine of the service",
 		Example: `cps helloworld get shop helloworld`,
 		Args:    words("APPLICATION", "SERVICE"),

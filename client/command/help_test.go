@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,15 +11,22 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func tree(t *testing.T) (*cobra.Command, *bytes.Buffer) {
+func tree(t *testing.T, program string) (*cobra.Command, *bytes.Buffer) {
 	t.Helper()
 	var out bytes.Buffer
 	system := System{Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out, Getenv: func(string) string { return "" }}
-	root := newRootCommand(newGlobal(system))
+	root, err := newProgram(newGlobal(system), program)
+	if err != nil {
+		t.Fatalf("%s: %v", program, err)
+	}
 	root.SetOut(&out)
 	root.SetErr(&out)
-	root.InitDefaultHelpCmd()
 	return root, &out
+}
+
+// programs are the names that the program understands.
+func programs() []string {
+	return append(shortcuts(newGlobal(System{Getenv: func(string) string { return "" }})), "cps")
 }
 
 func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
@@ -29,7 +37,14 @@ func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
 }
 
 func TestEveryCommandHasHelpAndAnExample(t *testing.T) {
-	root, out := tree(t)
+	for _, program := range programs() {
+		hasHelp(t, program)
+	}
+}
+
+func hasHelp(t *testing.T, program string) {
+	t.Helper()
+	root, out := tree(t, program)
 	walk(root, func(cmd *cobra.Command) {
 		out.Reset()
 		if err := cmd.Help(); err != nil {
@@ -55,21 +70,26 @@ func TestEveryCommandHasHelpAndAnExample(t *testing.T) {
 	})
 }
 
-// Every line of every example is a command line that cps accepts.
+// Every line of every example of every program is a command line that it accepts, and has the program's name
+// unless it is about cps itself.
 func TestExamplesAreValidCommandLines(t *testing.T) {
-	root, _ := tree(t)
-	var lines []string
-	walk(root, func(cmd *cobra.Command) {
-		for line := range strings.Lines(cmd.Example) {
-			lines = append(lines, strings.TrimSpace(line))
-		}
-	})
-	if len(lines) < 30 {
-		t.Errorf("only %d examples", len(lines))
-	}
-	for _, line := range lines {
-		if err := parses(t, line); err != nil {
-			t.Errorf("%s: %v", line, err)
+	for _, program := range programs() {
+		root, _ := tree(t, program)
+		lines, own := 0, 0
+		walk(root, func(cmd *cobra.Command) {
+			for line := range strings.Lines(cmd.Example) {
+				line = strings.TrimSpace(line)
+				lines++
+				if split(line)[0] == program {
+					own++
+				}
+				if err := parses(t, line); err != nil {
+					t.Errorf("%s: %s: %v", program, line, err)
+				}
+			}
+		})
+		if own != lines || own < 2 {
+			t.Errorf("%s: %d of %d examples begin with it", program, own, lines)
 		}
 	}
 }
@@ -87,10 +107,10 @@ func TestParsesFindsMistakes(t *testing.T) {
 // parses reads a command line with a fresh tree, since flags keep their values, as far as running it.
 func parses(t *testing.T, line string) error {
 	words := split(line)
-	if len(words) == 0 || words[0] != "cps" {
-		return usagef("it does not begin with cps")
+	if len(words) == 0 || !slices.Contains(programs(), words[0]) {
+		return usagef("it does not begin with a program")
 	}
-	root, _ := tree(t)
+	root, _ := tree(t, words[0])
 	cmd, rest, err := root.Find(words[1:])
 	if err != nil {
 		return err
@@ -120,7 +140,7 @@ func split(line string) []string {
 }
 
 func TestEveryNounShowsAndLists(t *testing.T) {
-	root, _ := tree(t)
+	root, _ := tree(t, "cps")
 	for _, noun := range []string{"application", "service", "node", "cloud", "operation", "user"} {
 		for _, verb := range []string{"list", "show"} {
 			if cmd, rest, err := root.Find([]string{noun, verb}); err != nil || len(rest) > 0 || cmd.Name() != verb {
@@ -147,13 +167,18 @@ func TestEveryApiCodeHasItsExitStatus(t *testing.T) {
 	}
 }
 
-func TestProgramNamesAreShortcuts(t *testing.T) {
-	for name, want := range map[string]string{
-		"/usr/bin/cps": "list", "cps-service": "service list", "/opt/cps-application": "application list", `cps-node.exe`: "node list",
-		"cps-tools": "list", "other": "list",
+func TestProgramNames(t *testing.T) {
+	for path, want := range map[string]string{
+		"/usr/bin/cps": "cps", "/opt/cps-application": "cps-application", "cps-node.exe": "cps-node", "cpsclient": "cpsclient",
+		"cps-tools": "cps-tools", "other": "cps",
 	} {
-		if got := strings.Join(arguments([]string{name, "list"}), " "); got != want {
-			t.Errorf("%s list means %q, want %q", name, got, want)
+		if got := programName([]string{path}); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
+	}
+	for _, bad := range []string{"cps-wine", "cps-", "cps-version", "cps-__complete"} {
+		if _, err := newProgram(newGlobal(System{Getenv: func(string) string { return "" }}), bad); err == nil {
+			t.Errorf("%s is a program", bad)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 type loginOptions struct {
-	username, passwordFile, caFile, fingerprint string
+	passwordFile, caFile, fingerprint string
 }
 
 func newLoginCommand(g *Global) *cobra.Command {
@@ -24,7 +24,8 @@ func newLoginCommand(g *Global) *cobra.Command {
 fingerprint, or compare the fingerprint that is shown with the one that the director's administrator
 gives you. From then on nothing but this CA is trusted.
 
-Scheme and port of the URL may be left out; the URL of the last login is the default.`,
+Scheme and port of the URL may be left out. URL and user name are by default those that are
+configured, or of the last login; the password is asked for unless it is configured.`,
 		Example: `cps login https://director.example.org:5555
 cps login director.example.org --username alice --password-file ~/secret --ca ca_cert.pem
 cps login director.example.org --username alice --password-file -`,
@@ -38,7 +39,6 @@ cps login director.example.org --username alice --password-file -`,
 		},
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().StringVar(&o.username, "username", "", "the user's `name` (default: that of the last login, else it is asked for)")
 	o.flags(cmd)
 	return cmd
 }
@@ -73,18 +73,28 @@ func (g *Global) login(ctx context.Context, args []string, o loginOptions) error
 	if err != nil { // a login is the way out of a state folder that is broken
 		last = login{}
 	}
-	url, err := g.loginURL(args, last)
-	if err != nil {
-		return err
+	if len(args) > 0 {
+		if _, err := director.ParseURL(args[0]); err != nil {
+			return usagef("log in: %w", err)
+		}
+		g.directorURL = args[0]
 	}
-	if o.passwordFile == "" && !g.prompt.Possible() {
-		return usagef("log in: there is no terminal to ask for the password; pass --password-file FILE, or --password-file - to read it from standard input")
+	as, err := g.access(h, last)
+	if err != nil {
+		return fmt.Errorf("log in: %w", err)
+	}
+	url := as.url
+	if url == "" {
+		return usagef("log in: which director? Pass its URL: cps login https://director.example.org:%s", director.Port)
+	}
+	if o.passwordFile == "" && as.password == "" && !g.prompt.Possible() {
+		return usagef("log in: there is no terminal to ask for the password; pass --password-file FILE, or --password-file - to read it from standard input, or configure it: cps help files")
 	}
 	ca, from, err := g.chooseCA(ctx, h, url, last, o)
 	if err != nil {
 		return fmt.Errorf("log in at %s: %w", url, err)
 	}
-	in, err := g.credentials(ctx, last, o)
+	in, err := g.credentials(ctx, as, o)
 	if err != nil {
 		return fmt.Errorf("log in at %s: %w", url, err)
 	}
@@ -106,22 +116,4 @@ func (g *Global) enter(ctx context.Context, h home, c *director.Client, ca direc
 		return err
 	}
 	return g.say(session{url, token.User, token.Expires}, "Logged in at %s as %s until %s.", url, token.User.Name, at(token.Expires))
-}
-
-func (g *Global) loginURL(args []string, last login) (string, error) {
-	text := g.directorURL
-	if len(args) > 0 {
-		text = args[0]
-	}
-	switch {
-	case text != "":
-		url, err := director.ParseURL(text)
-		if err != nil {
-			return "", usagef("log in: %w", err)
-		}
-		return url, nil
-	case last.settings.Director != "":
-		return last.settings.Director, nil
-	}
-	return "", usagef("log in: which director? Pass its URL: cps login https://director.example.org:%s", director.Port)
 }

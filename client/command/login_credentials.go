@@ -12,11 +12,9 @@ import (
 	"conpaas/client/ui"
 )
 
-func (g *Global) credentials(ctx context.Context, last login, o loginOptions) (api.Login, error) {
-	in := api.Login{Username: o.username}
-	if in.Username == "" {
-		in.Username = last.settings.Username
-	}
+// credentials gives what logs in; as is what is configured.
+func (g *Global) credentials(ctx context.Context, as access, o loginOptions) (api.Login, error) {
+	in := api.Login{Username: as.username}
 	if in.Username == "" {
 		name, err := g.prompt.Line(ctx, "User name:")
 		if errors.Is(err, ui.ErrNoTerminal) {
@@ -26,12 +24,11 @@ func (g *Global) credentials(ctx context.Context, last login, o loginOptions) (a
 		}
 		in.Username = name
 	}
-	var password string
-	var err error
-	if o.passwordFile == "" {
-		password, err = g.prompt.Password(ctx, "Password of "+in.Username+":")
-	} else {
+	password, err := as.password.Reveal(), error(nil)
+	if o.passwordFile != "" {
 		password, err = g.readPassword(o.passwordFile)
+	} else if password == "" {
+		password, err = g.prompt.Password(ctx, "Password of "+in.Username+":")
 	}
 	if err == nil && password == "" {
 		err = usagef("the password is empty")

@@ -21,8 +21,11 @@ func newLogoutCommand(g *Global) *cobra.Command {
 				return err
 			}
 			var told error
-			if c, err := g.authorized(); err == nil {
-				told = c.Logout(cmd.Context())
+			if at, err := g.connection(); err == nil && at.login.token != "" {
+				at.access.url = at.login.settings.Director // whatever is configured: this login is there
+				if c, err := g.dialFor(at, at.login.token); err == nil {
+					told = c.Logout(cmd.Context())
+				}
 			}
 			if err := h.forget(); err != nil {
 				return err

@@ -136,7 +136,7 @@ func newNodeLogCommand(g *Global) *cobra.Command {
 	var o logOptions
 	cmd := &cobra.Command{
 		Use:     "log NODE [FILE]",
-		Aliases: []string{"get_log", "get-log"},
+		Aliases: []string{"get-log"},
 		Short:   "Show a log of a machine: its agent's, or one of its programs'",
 		Example: `cps node log n12
 cps node log n12 nginx-access --follow`,

@@ -21,18 +21,20 @@ func newPHPCommand(g *Global) *cobra.Command {
 		Use:   string(api.PHP),
 		Short: "Commands for services of type php",
 		Long: `A service of type php runs a PHP program behind HAProxy and nginx. Its code is uploaded in versions, of which
-one is enabled: that one gets the requests.`,
-	},
+one is enabled: that one gets the requests.
+
+The commands of cps service are here, too, for services of this type only.`,
+	}, append(g.inherited(api.PHP),
 		newUploadCodeCommand(g), newListCodesCommand(g), newEnableCodeCommand(g), newDownloadCodeCommand(g), newDeleteCodeCommand(g),
 		newPHPConfigCommand(g), newPHPDebugCommand(g),
-	)
+	)...)
 }
 
 func newPHPConfigCommand(g *Global) *cobra.Command {
 	var wait waitOptions
 	cmd := &cobra.Command{
 		Use:     "config APPLICATION SERVICE [NAME=VALUE…]",
-		Aliases: []string{"get_php_config", "get-php-config"},
+		Aliases: []string{"get-php-config"},
 		Short:   "Show the settings of PHP, or change some of them",
 		Long: `Show the settings of PHP, or change those that are named. They take effect without a lost request.
 
@@ -108,7 +110,7 @@ func (g *Global) showConfig(ctx context.Context, c *director.Client, args []stri
 			if value == "" {
 				value = "-"
 			}
-			fields = append(fields, ui.Field{Name: ui.Clean(name), Value: value})
+			fields = append(fields, ui.Field{Name: name, Value: value})
 		}
 		return fields.Write(g.out)
 	})

@@ -19,7 +19,7 @@ import (
 func newListCodesCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list-codes APPLICATION SERVICE",
-		Aliases: []string{"list_codes", "list_uploads", "list-uploads"},
+		Aliases: []string{"list-uploads"},
 		Short:   "List the versions of the code",
 		Example: `cps php list-codes shop php`,
 		Args:    words("APPLICATION", "SERVICE"),
@@ -76,9 +76,8 @@ func codeState(v api.CodeVersion) string {
 func newEnableCodeCommand(g *Global) *cobra.Command {
 	var wait waitOptions
 	cmd := &cobra.Command{
-		Use:     "enable-code APPLICATION SERVICE VERSION",
-		Aliases: []string{"enable_code"},
-		Short:   "Give requests another version of the code",
+		Use:   "enable-code APPLICATION SERVICE VERSION",
+		Short: "Give requests another version of the code",
 		Long: `Give requests another version of the code. Every machine checks it first; where one refuses it, the old version
 goes on and the reason is told.`,
 		Example: `cps php enable-code shop php code-default`,
@@ -107,9 +106,8 @@ func codeVersions(ctx context.Context, c *director.Client, args []string) ([]cob
 func newDownloadCodeCommand(g *Global) *cobra.Command {
 	var to, version string
 	cmd := &cobra.Command{
-		Use:     "download-code APPLICATION SERVICE [VERSION]",
-		Aliases: []string{"download_code"},
-		Short:   "Download the archive of a version, by default of the enabled one",
+		Use:   "download-code APPLICATION SERVICE [VERSION]",
+		Short: "Download the archive of a version, by default of the enabled one",
 		Long: `Download the archive of a version as it was uploaded, by default that of the enabled one. Without -O it gets the
 version's name and is not written over a file that is there.`,
 		Example: `cps php download-code shop php
@@ -186,7 +184,6 @@ func newDeleteCodeCommand(g *Global) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use:     "delete-code APPLICATION SERVICE VERSION",
-		Aliases: []string{"delete_code"},
 		Short:   "Delete a version of the code that is not enabled",
 		Example: `cps php delete-code shop php code-abc234 --yes`,
 		Args:    words("APPLICATION", "SERVICE", "VERSION"),

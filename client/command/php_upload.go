@@ -21,9 +21,8 @@ func newUploadCodeCommand(g *Global) *cobra.Command {
 	var in director.Upload
 	var wait waitOptions
 	cmd := &cobra.Command{
-		Use:     "upload-code APPLICATION SERVICE ARCHIVE",
-		Aliases: []string{"upload_code"},
-		Short:   "Upload a version of the code",
+		Use:   "upload-code APPLICATION SERVICE ARCHIVE",
+		Short: "Upload a version of the code",
 		Long: `Upload a version of the code: a tar, tar.gz, tar.bz2, tar.xz or zip archive that expands in the current
 directory. It gets requests once it is enabled.
 

@@ -7,9 +7,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-func newRootCommand(g *Global) *cobra.Command {
-	root := group(&cobra.Command{
-		Use:   "cps",
+// newTree gives all commands, noun by noun.
+func newTree(g *Global) *cobra.Command {
+	return group(&cobra.Command{
+		Use:   programCPS,
 		Short: "Work with the applications and services of a ConPaaS installation",
 		Long: `cps is the command line client of ConPaaS. Log in to a director first; then create an
 application, add services to it, start them and scale them by role.
@@ -25,21 +26,11 @@ cps application delete shop --yes`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	},
-		newLoginCommand(g), newLogoutCommand(g), newVersionCommand(g),
+		newLoginCommand(g), newLogoutCommand(g), newVersionCommand(g), newStatusCommand(g),
 		newApplicationCommand(g), newServiceCommand(g), newNodeCommand(g), newCloudCommand(g), newCACommand(g), newOperationCommand(g), newUserCommand(g),
-		newHelloworldCommand(g), newPHPCommand(g), newCompletionCommand(),
+		newHelloworldCommand(g), newPHPCommand(g), newDirectorCommand(g), newCompletionCommand(programCPS), newInstallLinksCommand(g),
 		newExitCodesTopic(), newOutputTopic(), newFilesTopic(),
 	)
-	g.flags(root)
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return g.checkOutput(cmd) }
-	root.SetGlobalNormalizationFunc(normalize)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%s: %w; see: %s --help", name(cmd), err, cmd.CommandPath())
-	})
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(newHelpCommand(root))
-	indentExamples(root)
-	return root
 }
 
 // name is how errors name a command: without the name of the program, which is before every error anyway.
@@ -100,8 +91,6 @@ func newHelpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND | TOPIC]",
 		Short: "Help about a command or a topic",
-		Example: `cps help service add-nodes
-cps help exit-codes`,
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			at, _, err := root.Find(args)
 			if err != nil {
@@ -118,7 +107,7 @@ cps help exit-codes`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
-				return usagef("help: there is no command or topic %q; see: cps help", strings.Join(args, " "))
+				return usagef("help: there is no command or topic %q; see: %s help", strings.Join(args, " "), root.Name())
 			}
 			cmd.InitDefaultHelpFlag()
 			return cmd.Help()

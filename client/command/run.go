@@ -10,7 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -24,6 +24,7 @@ type System struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Getenv         func(string) string
+	Conf           string // the configuration file of all users; empty: there is none
 }
 
 // Main runs cps in this process and gives its exit status. An interrupt ends it gently, a second one at once.
@@ -31,38 +32,33 @@ func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
-	return Run(ctx, System{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv})
+	s := System{Args: os.Args, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv}
+	if runtime.GOOS != "windows" { // where anybody may make such a folder
+		s.Conf = systemConf
+	}
+	return Run(ctx, s)
 }
 
 // Run runs one command and gives its exit status; cps help exit-codes lists them.
 func Run(ctx context.Context, s System) int {
 	g := newGlobal(s)
-	root := newRootCommand(g)
-	root.SetArgs(arguments(s.Args))
-	root.SetIn(s.Stdin)
-	root.SetOut(s.Stdout)
-	root.SetErr(s.Stderr)
-	err := root.ExecuteContext(director.Traced(ctx))
+	program := programName(s.Args)
+	root, err := newProgram(g, program)
+	if err == nil {
+		root.SetArgs(append([]string{}, s.Args[min(1, len(s.Args)):]...)) // nil would be the arguments of the process
+		root.SetIn(s.Stdin)
+		root.SetOut(s.Stdout)
+		root.SetErr(s.Stderr)
+		err = root.ExecuteContext(director.Traced(ctx))
+		g.leave(ctx)
+	}
 	if err == nil {
 		return exitOK
 	}
 	status := exitStatus(ctx, err)
 	if text := g.explain(ctx, err); text != "" {
-		fmt.Fprintf(g.err, "cps: %s\n", ui.CleanLines(text))
+		text = strings.ReplaceAll(ui.CleanLines(text), "\n", "\n  ") // a line of another's text looks like no line of ours
+		fmt.Fprintf(g.err, "%s: %s\n", ui.Clean(program), text)
 	}
 	return status
-}
-
-// arguments reads the name that the program was called by: cps-service add is cps service add, as with the
-// shortcuts of the original tools.
-func arguments(args []string) []string {
-	if len(args) == 0 {
-		return nil
-	}
-	name := strings.TrimSuffix(filepath.Base(args[0]), ".exe")
-	noun, ok := strings.CutPrefix(name, "cps-")
-	if !ok || noun == "tools" || strings.HasPrefix(noun, "_") {
-		return args[1:]
-	}
-	return append([]string{noun}, args[1:]...)
 }

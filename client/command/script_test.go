@@ -24,10 +24,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"cps":         func() { os.Exit(command.Main()) },
-		"cps-service": func() { os.Exit(command.Main()) },
-	})
+	programs := map[string]func(){}
+	for _, name := range []string{
+		"cps", "cps-tools", "cps-application", "cps-service", "cps-cloud", "cps-php", "cps-helloworld", "cps-director", "cps-wine", "cpsclient",
+	} {
+		programs[name] = func() { os.Exit(command.Main()) }
+	}
+	testscript.Main(m, programs)
 }
 
 type fakeKey struct{}
@@ -38,7 +41,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": status, "fake": steer, "await": await, "mode": mode, "loggedin": loggedin,
+			"status": status, "fake": steer, "await": await, "mode": mode, "loggedin": loggedin, "expand": expand,
 		},
 	})
 }
@@ -153,4 +156,9 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 // loggedin logs in, for scripts that are about something else.
 func loggedin(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Check(ts.Exec("cps", "login", ts.Getenv("URL"), "--username", fakeUser, "--password-file", "password.txt", "--ca", "ca.pem"))
+}
+
+// expand writes a file with its variables replaced, for its owner alone: expand conf.in state/cps-tools.conf.
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(os.Expand(ts.ReadFile(args[0]), ts.Getenv)), 0o600))
 }

@@ -22,7 +22,7 @@ func newServiceCommand(g *Global) *cobra.Command {
 		Short:   "Add, show, start, stop, scale and remove services",
 		Long:    `A service is one part of an application: of one type, with machines in the roles of that type.`,
 	},
-		newServiceTypesCommand(g), newServiceAddCommand(g), newServiceListCommand(g), newServiceShowCommand(g),
+		newServiceTypesCommand(g), newServiceAddCommand(g), newServiceListCommand(g, ""), newServiceShowCommand(g),
 		newServiceStartCommand(g), newServiceStopCommand(g), newServiceRenameCommand(g), newServiceRemoveCommand(g),
 		newServiceAddNodesCommand(g), newServiceRemoveNodesCommand(g), newServiceNodesCommand(g), newServiceLogCommand(g),
 	)
@@ -31,7 +31,7 @@ func newServiceCommand(g *Global) *cobra.Command {
 func newServiceTypesCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:     "types",
-		Aliases: []string{"get_types", "get-types"},
+		Aliases: []string{"get-types"},
 		Short:   "List the types of services, with their roles and settings",
 		Example: `cps service types`,
 		Args:    words(),
@@ -107,8 +107,10 @@ func settingsHelp() string {
 	return b.String()
 }
 
-func newServiceListCommand(g *Global) *cobra.Command {
-	return &cobra.Command{
+// newServiceListCommand lists the services of one type, or of all where kind is empty.
+func newServiceListCommand(g *Global, kind api.ServiceType) *cobra.Command {
+	var application string
+	cmd := &cobra.Command{
 		Use:     "list [APPLICATION]",
 		Aliases: []string{"ls"},
 		Short:   "List the services of an application, or of all",
@@ -116,14 +118,23 @@ func newServiceListCommand(g *Global) *cobra.Command {
 cps service list -o json`,
 		Args: words("[APPLICATION]"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
+			if application != "" && len(args) > 0 {
+				return usagef("list the services: name the application once, as an argument or with --application")
+			} else if application != "" {
+				args = []string{application}
+			}
 			services, names, err := ofApplications(ctx, c, args, c.Services)
 			if err != nil {
 				return fmt.Errorf("list the services: %w", err)
 			}
+			services = slices.DeleteFunc(services, func(s api.Service) bool { return kind != "" && s.Type != kind })
 			return g.show(services, func() error { return serviceTable(services, names).Write(g.out) })
 		}),
 		ValidArgsFunction: g.complete(applicationNames),
 	}
+	cmd.Flags().StringVarP(&application, "application", "a", "", "only those of an `application`")
+	register(cmd, "application", g.completeFlag(applicationNames))
+	return cmd
 }
 
 // ofApplications lists the things of the application in args, or those of all applications with their names.
@@ -195,7 +206,7 @@ func firstURL(endpoints []api.Endpoint) string {
 func newServiceShowCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:     "show APPLICATION SERVICE",
-		Aliases: []string{"get_state", "get-state"},
+		Aliases: []string{"get-state"},
 		Short:   "Show a service with its settings and endpoints",
 		Example: `cps service show shop helloworld`,
 		Args:    words("APPLICATION", "SERVICE"),
@@ -225,7 +236,7 @@ func serviceFields(s api.Service) ui.Fields {
 		{Name: "Ready", Value: fmt.Sprintf("%d of %d", s.Ready, s.Machines)},
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
-		fields = append(fields, ui.Field{Name: "Setting " + ui.Clean(name), Value: s.Settings[name]})
+		fields = append(fields, ui.Field{Name: "Setting " + name, Value: s.Settings[name]})
 	}
 	for _, e := range s.Endpoints {
 		where := e.URL
@@ -233,7 +244,7 @@ func serviceFields(s api.Service) ui.Fields {
 			where = "not published yet"
 		}
 		fields = append(fields, ui.Field{
-			Name:  "Endpoint " + ui.Clean(e.Name),
+			Name:  "Endpoint " + e.Name,
 			Value: fmt.Sprintf("%s (node %s, port %s)", where, e.Node, strconv.Itoa(int(e.Port))),
 		})
 	}

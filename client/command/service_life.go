@@ -68,7 +68,7 @@ func newServiceLogCommand(g *Global) *cobra.Command {
 	var o logOptions
 	cmd := &cobra.Command{
 		Use:     "log APPLICATION SERVICE",
-		Aliases: []string{"get_log", "get-log"},
+		Aliases: []string{"get-log"},
 		Short:   "Show the logs of a service",
 		Long: `Show the logs of a service, machine after machine, each line with its machine: of the agents (what ConPaaS does there
 and why it fails), or of the programs, where each line has the log's name, too. Follow a log with: cps node log NODE NAME -f`,

@@ -22,10 +22,9 @@ type nodesOptions struct {
 func newServiceAddNodesCommand(g *Global) *cobra.Command {
 	var o nodesOptions
 	cmd := &cobra.Command{
-		Use:     "add-nodes APPLICATION SERVICE --ROLE N…",
-		Aliases: []string{"add_nodes"},
-		Short:   "Add machines to a service, by role",
-		Long:    "Add machines to a service. How many of which role is said by a flag with the role's name.\n\n" + rolesHelp(),
+		Use:   "add-nodes APPLICATION SERVICE --ROLE N…",
+		Short: "Add machines to a service, by role",
+		Long:  "Add machines to a service. How many of which role is said by a flag with the role's name.\n\n" + rolesHelp(),
 		Example: `cps service add-nodes shop helloworld --node 2
 cps service add_nodes shop helloworld --node 1 --cloud ec2 --no-wait`,
 		Args: words("APPLICATION", "SERVICE"),
@@ -48,9 +47,8 @@ cps service add_nodes shop helloworld --node 1 --cloud ec2 --no-wait`,
 func newServiceRemoveNodesCommand(g *Global) *cobra.Command {
 	var o nodesOptions
 	cmd := &cobra.Command{
-		Use:     "remove-nodes APPLICATION SERVICE --ROLE N…",
-		Aliases: []string{"remove_nodes"},
-		Short:   "Remove machines from a service, by role",
+		Use:   "remove-nodes APPLICATION SERVICE --ROLE N…",
+		Short: "Remove machines from a service, by role",
 		Long: "Remove machines from a service, the newest first. How many of which role is said by a flag with the\nrole's name.\n\n" +
 			rolesHelp(),
 		Example: `cps service remove-nodes shop helloworld --node 1`,
@@ -135,7 +133,7 @@ func (o *nodesOptions) change(ctx context.Context, c *director.Client, args []st
 func newServiceNodesCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:     "nodes APPLICATION SERVICE",
-		Aliases: []string{"list_nodes", "list-nodes"},
+		Aliases: []string{"list-nodes"},
 		Short:   "List the machines of a service",
 		Example: `cps service nodes shop helloworld`,
 		Args:    words("APPLICATION", "SERVICE"),

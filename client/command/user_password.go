@@ -56,7 +56,7 @@ func (g *Global) changePassword(ctx context.Context, c *director.Client, ref, ol
 	own = self.ID == u.ID
 	in := api.PasswordChange{}
 	if own {
-		if in.Old, err = g.password(ctx, "Old password:", oldFile, "old-password-file"); err != nil {
+		if in.Old, err = g.askPassword(ctx, "Old password:", oldFile, "old-password-file"); err != nil {
 			return u, own, err
 		}
 	}
@@ -68,18 +68,18 @@ func (g *Global) changePassword(ctx context.Context, c *director.Client, ref, ol
 
 // newPassword asks for a password twice, or reads it from a file. It never comes from the command line, which others see.
 func (g *Global) newPassword(ctx context.Context, of, file string) (api.Secret, error) {
-	password, err := g.password(ctx, "New password of "+of+":", file, "password-file")
+	password, err := g.askPassword(ctx, "New password of "+of+":", file, "password-file")
 	if err != nil || file != "" {
 		return password, err
 	}
-	again, err := g.password(ctx, "Once more:", "", "password-file")
+	again, err := g.askPassword(ctx, "Once more:", "", "password-file")
 	if err == nil && again != password {
 		err = usagef("the two passwords differ")
 	}
 	return password, err
 }
 
-func (g *Global) password(ctx context.Context, question, file, flag string) (api.Secret, error) {
+func (g *Global) askPassword(ctx context.Context, question, file, flag string) (api.Secret, error) {
 	var text string
 	var err error
 	if file == "" {

@@ -46,12 +46,13 @@ func (g *Global) register(ctx context.Context, in api.UserCreate, o loginOptions
 	if err != nil { // as for a login
 		last = login{}
 	}
-	if g.directorURL == "" && last.settings.Director == "" {
-		return usagef("register: which director? Pass --director https://director.example.org:%s", director.Port)
-	}
-	url, err := g.loginURL(nil, last)
+	as, err := g.access(h, last)
 	if err != nil {
-		return err
+		return fmt.Errorf("register: %w", err)
+	}
+	url := as.url
+	if url == "" {
+		return usagef("register: which director? Pass --director https://director.example.org:%s", director.Port)
 	}
 	if o.passwordFile == "" && !g.prompt.Possible() {
 		return usagef("register: there is no terminal to ask for the password; pass --password-file FILE, or - to read it from standard input")

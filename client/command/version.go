@@ -52,3 +52,10 @@ func newVersionCommand(g *Global) *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 }
+
+// newDirectorCommand is where the original tools show the director's version.
+func newDirectorCommand(g *Global) *cobra.Command {
+	version := newVersionCommand(g)
+	version.Example = `cps director version`
+	return group(&cobra.Command{Use: "director", Short: "Show the director's version"}, version)
+}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -74,7 +73,7 @@ var older = regexp.MustCompile(`^(?i:y|n|yes|no|on|off)$|^[-+]?[0-9][0-9_]*(:[0-
 // block forgets the JSON spelling of every node. A text with unprintable characters stays double-quoted, so
 // that escape may change it.
 func block(n *yaml.Node) {
-	unprintable := strings.ContainsFunc(n.Value, func(r rune) bool { return !unicode.IsPrint(r) })
+	unprintable := strings.ContainsFunc(n.Value, func(r rune) bool { return !printable(r) })
 	switch {
 	case n.Kind == yaml.ScalarNode && (unprintable || n.Tag == "!!str" && older.MatchString(n.Value)):
 		n.Style = yaml.DoubleQuotedStyle
@@ -93,7 +92,7 @@ func escape(data []byte, spell func(r rune) string) []byte {
 	var out bytes.Buffer
 	for len(data) > 0 {
 		r, size := utf8.DecodeRune(data)
-		if unicode.IsPrint(r) || r == '\n' {
+		if printable(r) || r == '\n' {
 			out.Write(data[:size])
 		} else {
 			out.WriteString(spell(r))

@@ -133,14 +133,14 @@ func (f Fields) Write(s Screen) error {
 	longest := 0
 	for _, field := range f {
 		if field.Value != "" {
-			longest = max(longest, Width(field.Name))
+			longest = max(longest, Width(Clean(field.Name)))
 		}
 	}
 	for _, field := range f {
 		if field.Value == "" {
 			continue
 		}
-		name := pad(field.Name+":", longest+1)
+		name := pad(Clean(field.Name)+":", longest+1)
 		if _, err := fmt.Fprintf(s, "%s%s%s\n", name, gap, s.paint(field.Color, Clean(field.Value))); err != nil {
 			return err
 		}

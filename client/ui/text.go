@@ -11,19 +11,37 @@ import (
 )
 
 // Clean gives s on one line and without anything that a terminal obeys: control characters, escapes, line
-// ends, invisible and direction-changing characters and broken UTF-8 become Go escapes such as \x1b or \u202e.
-func Clean(s string) string { return clean(s, func(rune) bool { return false }) }
+// ends, invisible and direction-changing characters, broken UTF-8 and more accents than a character can have
+// become Go escapes such as \x1b or \u202e.
+func Clean(s string) string {
+	const accents = 4 // the most that a script needs on one character
+	seen := accents   // at the beginning an accent would be on what stands before the text
+	return clean(s, func(r rune) bool {
+		if runeWidth(r) > 0 {
+			seen = 0
+			return printable(r)
+		}
+		seen++
+		return seen <= accents && printable(r)
+	})
+}
 
-// CleanLines is Clean for text of more than one line: line ends and tabs stay.
-func CleanLines(s string) string { return clean(s, isLayout) }
+// CleanLines is Clean for text of more than one line: line ends and tabs stay, and accents.
+func CleanLines(s string) string {
+	return clean(s, func(r rune) bool { return printable(r) || r == '\n' || r == '\t' })
+}
 
-func isLayout(r rune) bool { return r == '\n' || r == '\t' }
+// printable tells whether a character is seen, and nothing else. Unicode counts fillers and variation selectors
+// among those that are.
+func printable(r rune) bool {
+	return unicode.IsPrint(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
 
 func clean(s string, keep func(rune) bool) string {
 	var b strings.Builder
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if unicode.IsPrint(r) && (r != utf8.RuneError || size > 1) || keep(r) {
+		if (r != utf8.RuneError || size > 1) && keep(r) {
 			b.WriteString(s[i : i+size])
 		} else {
 			quoted := strconv.QuoteToASCII(s[i : i+size])
@@ -35,7 +53,7 @@ func clean(s string, keep func(rune) bool) string {
 }
 
 // Width is the number of terminal columns that a cleaned text takes: 2 for wide characters of East Asian
-// scripts and emoji, 0 for combining marks (Unicode UAX #11).
+// scripts and emoji, 0 for combining marks and for the later parts of a Hangul syllable (Unicode UAX #11).
 func Width(s string) int {
 	n := 0
 	for _, r := range s {
@@ -48,7 +66,7 @@ func runeWidth(r rune) int {
 	if r < 0x300 {
 		return 1
 	}
-	if unicode.In(r, unicode.Mn, unicode.Me) {
+	if unicode.In(r, unicode.Mn, unicode.Me) || 0x1160 <= r && r <= 0x11ff || 0xd7b0 <= r && r <= 0xd7ff {
 		return 0
 	}
 	switch width.LookupRune(r).Kind() {

@@ -46,6 +46,7 @@ func TestWidthAndCut(t *testing.T) {
 		{"e\u0301tude", 5, "e\u0301tu…"},
 		{"", 0, ""},
 		{"🙂🙂🙂", 6, "🙂…"},
+		{"\u1112\u1161\u11ab", 2, "\u1112\u1161\u11ab"},
 	} {
 		if got := ui.Width(c.text); got != c.width {
 			t.Errorf("Width(%q) = %d, want %d", c.text, got, c.width)

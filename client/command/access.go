@@ -1,0 +1,217 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/client/director"
+)
+
+// The variables that say which director to use, and as whom.
+const (
+	envDirector = "CONPAAS_DIRECTOR_URL"
+	envUsername = "CONPAAS_USERNAME"
+	envPassword = "CONPAAS_PASSWORD"
+)
+
+// access is which director to use, and as whom; what is not said is empty.
+type access struct {
+	url      string // as director.ParseURL gives it
+	username string
+	password api.Secret
+	debug    bool
+}
+
+// override lets what another source says go first. A password is for one user of one director: where the other
+// source names another, it is forgotten.
+func (a *access) override(by access) {
+	if by.url != "" {
+		if a.url != "" && a.url != by.url {
+			a.password = ""
+		}
+		a.url = by.url
+	}
+	if by.username != "" {
+		if a.username != "" && a.username != by.username {
+			a.password = ""
+		}
+		a.username = by.username
+	}
+	if by.password != "" {
+		a.password = by.password
+	}
+	a.debug = a.debug || by.debug
+}
+
+// access puts the sources in their order: the last login, the configuration files, the variables, the options.
+func (g *Global) access(h home, last login) (access, error) {
+	a := access{url: last.settings.Director, username: last.settings.Username}
+	files, err := g.confFiles(h)
+	if err != nil {
+		return access{}, err
+	}
+	a.override(files)
+	variables := access{username: g.system.Getenv(envUsername), password: api.Secret(g.system.Getenv(envPassword))}
+	if variables.url, err = parseURL(envDirector, g.system.Getenv(envDirector)); err != nil {
+		return access{}, err
+	}
+	a.override(variables)
+	options := access{username: g.username, password: api.Secret(g.password), debug: g.debug}
+	if options.url, err = parseURL("--director", g.directorURL); err != nil {
+		return access{}, err
+	}
+	a.override(options)
+	g.debug = a.debug
+	return a, nil
+}
+
+// parseURL reads the URL that source gives, if it gives one.
+func parseURL(source, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	url, err := director.ParseURL(text)
+	if err != nil {
+		return "", usagef("%s: %w", source, err)
+	}
+	return url, nil
+}
+
+// connection is how a command reaches the director: what is kept and what is asked for.
+type connection struct {
+	home   home
+	login  login
+	access access
+}
+
+func (g *Global) connection() (connection, error) {
+	h, err := g.home()
+	if err != nil {
+		return connection{}, err
+	}
+	last, err := h.load()
+	if err != nil {
+		return connection{}, err
+	}
+	a, err := g.access(h, last)
+	return connection{h, last, a}, err
+}
+
+// dialFor makes a client of a connection; token may be empty.
+func (g *Global) dialFor(at connection, token api.Secret) (*director.Client, error) {
+	url := at.access.url
+	if url == "" {
+		return nil, failf(exitRefused, "no director is known yet; log in with: cps login URL")
+	}
+	if len(at.login.authority.PEM) == 0 {
+		return nil, failf(exitRefused, "the CA of %s is not known yet; log in with: cps login %s", url, url)
+	}
+	return g.dial(url, at.login.authority, at.home.path(fileCA), token)
+}
+
+// client gives a client for calls that need no login; it speaks for the user of the last login where there is one.
+func (g *Global) client() (*director.Client, error) {
+	at, err := g.connection()
+	if err != nil {
+		return nil, err
+	}
+	return g.dialFor(at, at.login.token)
+}
+
+// kept gives a client that uses the last login, which must be of the user who is asked for.
+func (g *Global) kept() (*director.Client, error) {
+	at, err := g.connection()
+	if err != nil {
+		return nil, err
+	}
+	return g.keptFor(at)
+}
+
+func (g *Global) keptFor(at connection) (*director.Client, error) {
+	c, err := g.dialFor(at, at.login.token)
+	if err != nil {
+		return nil, err
+	}
+	if !c.HasToken() {
+		return nil, failf(exitRefused, "not logged in at %s; log in with: cps login", c.URL())
+	}
+	if was := at.login.settings.Username; at.access.username != was {
+		return nil, failf(exitRefused, "logged in at %s as %q, not as %q; log in with: cps login --username NAME, or say the password, too",
+			c.URL(), was, at.access.username)
+	}
+	return c, nil
+}
+
+// authorized gives a client for calls that need a login. Where a password is configured it logs in by itself:
+// when nobody is logged in, the login has ended, or it is not the one that is asked for.
+func (g *Global) authorized(ctx context.Context) (*director.Client, error) {
+	if g.connected != nil {
+		return g.connected, nil
+	}
+	at, err := g.connection()
+	if err != nil {
+		return nil, err
+	}
+	if at.access.password == "" {
+		g.connected, err = g.keptFor(at)
+		return g.connected, err
+	}
+	same := at.access.url == at.login.settings.Director && at.access.username == at.login.settings.Username
+	if same && at.login.token != "" {
+		c, err := g.dialFor(at, at.login.token)
+		if err != nil {
+			return nil, err
+		}
+		_, err = c.Me(ctx)
+		if err == nil {
+			g.connected = c
+			return c, nil
+		} else if api.CodeFrom(err) != api.CodeUnauthenticated {
+			return nil, err
+		}
+	}
+	return g.loginAs(ctx, at, same || at.login.token == "")
+}
+
+// loginAs logs in with the password that is configured. The login is kept where it does not take the place of
+// another; otherwise it ends with the program.
+func (g *Global) loginAs(ctx context.Context, at connection, keep bool) (*director.Client, error) {
+	a := at.access
+	if a.username == "" {
+		return nil, usagef("a password is configured, but for whom? Pass --username, or configure it, too")
+	}
+	nobody, err := g.dialFor(at, "")
+	if err != nil {
+		return nil, err
+	}
+	g.loggingIn = true // what is refused is the login itself
+	token, err := nobody.Login(ctx, api.Login{Username: a.username, Password: a.password})
+	if err != nil {
+		return nil, fmt.Errorf("log in at %s as %q: %w", a.url, a.username, err)
+	}
+	g.loggingIn = false
+	c, err := g.dialFor(at, token.Token)
+	if err != nil {
+		return nil, err
+	}
+	g.connected = c
+	if !keep {
+		g.passing = c
+		return c, nil
+	}
+	kept := login{settings: settings{Director: a.url, Username: a.username}, authority: at.login.authority, token: token.Token}
+	return c, at.home.save(kept)
+}
+
+// leave ends a login that is not kept. That it cannot be ended is no failure of what was done: it expires.
+func (g *Global) leave(ctx context.Context) {
+	if g.passing == nil {
+		return
+	}
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	_ = g.passing.Logout(ctx)
+}
