@@ -199,15 +199,17 @@ func (l *life) rotate() error {
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if l.crash.crashed.Load() {
-			return errCrash
+	err = l.crash.await(l.t, "the rotation ends", func() error {
+		state, err := l.d.Authorities(l.t.Context())
+		if err == nil && state.Step != api.CAOverlap {
+			err = fmt.Errorf("it is at the step %s: %+v", state.Step, state)
 		}
-		if state, err = l.d.Authorities(l.t.Context()); err == nil && state.Step == api.CAOverlap {
-			return l.serving(3)
-		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("the rotation does not end: %+v, %w", state, err)
+	return l.serving(3)
 }
 
 // retire leaves the new authority alone.
