@@ -189,7 +189,10 @@ func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) er
 	d.running = ctx // from here on a change wakes its worker; what changed before is found now
 	d.mu.Unlock()
 	ids, err := d.unfinished(ctx)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return nil // ended before it served
+	case err != nil:
 		return err
 	}
 	for _, id := range ids {

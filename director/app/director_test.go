@@ -160,3 +160,13 @@ func TestRefusedMachinesAreGivenUp(t *testing.T) {
 		t.Errorf("%d machines are wanted, want 3", service.Nodes["node"])
 	}
 }
+
+// A director that is told to end while it starts ends without an error.
+func TestEndsWhileItStarts(t *testing.T) {
+	for range 10 {
+		d := must[*directortest.Director](t)(directortest.Open(t, directortest.Options{}))
+		if err := d.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
