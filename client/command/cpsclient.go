@@ -22,7 +22,7 @@ func newFlatCommand(g *Global) *cobra.Command {
 	}
 	remove := ofService(newServiceRemoveCommand(g), "terminate SERVICE APPLICATION", "cpsclient terminate 1 shop --yes")
 	remove.Aliases = []string{"remove"}
-	return group(&cobra.Command{
+	client := group(&cobra.Command{
 		Use:   programClient,
 		Short: "The commands of the first client of ConPaaS",
 		Long: `cpsclient has the commands of the first client of ConPaaS, with their order of arguments: a service
@@ -50,8 +50,10 @@ stands before its application. Both are named by name or id. cps does the same a
 		remove,
 		ofService(newServiceRenameCommand(g), "rename SERVICE APPLICATION NAME", "cpsclient rename 1 shop front"),
 		ofService(newServiceNodesCommand(g), "list_nodes SERVICE APPLICATION", "cpsclient list_nodes 1 shop"),
-		newCompletionCommand(programClient),
+		newFlatUsageCommand(g), newCompletionCommand(programClient),
 	)
+	client.AddCommand(flatTyped(g, ofService)...)
+	return client
 }
 
 // flat gives a command of the tree another name and another order of arguments: turn makes its own of those

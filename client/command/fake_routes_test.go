@@ -75,8 +75,8 @@ func (f *fake) routes() http.Handler {
 	add("DELETE "+service, "", false, f.begin(api.OpServiceRemove))
 	add("POST "+service+"/start", "", false, f.begin(api.OpServiceStart))
 	add("POST "+service+"/stop", "", false, f.begin(api.OpServiceStop))
-	add("POST "+service+"/add-nodes", "", false, f.changeNodes(api.OpAddNodes))
-	add("POST "+service+"/remove-nodes", "", false, f.changeNodes(api.OpRemoveNodes))
+	add("POST "+service+"/add-nodes", "", false, f.withService(f.changeNodes(api.OpAddNodes, 1)))
+	add("POST "+service+"/remove-nodes", "", false, f.withService(f.changeNodes(api.OpRemoveNodes, -1)))
 	add("GET "+service+"/nodes", "after", false, f.withService(func(w http.ResponseWriter, r *http.Request, s *api.Service) {
 		list(f, w, r, f.nodesOf(&f.apps[0], s.ID))
 	}))
@@ -228,16 +228,18 @@ func (f *fake) begin(kind api.OperationKind) http.HandlerFunc {
 	}
 }
 
-func (f *fake) changeNodes(kind api.OperationKind) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+// changeNodes adds machines to a service, or with a negative sign removes them.
+func (f *fake) changeNodes(kind api.OperationKind, sign int) func(http.ResponseWriter, *http.Request, *api.Service) {
+	return func(w http.ResponseWriter, r *http.Request, s *api.Service) {
 		in, ok := body[api.NodesChange](f, w, r)
 		if !ok {
 			return
 		}
 		for role, count := range in.Nodes {
-			if role != api.HelloworldNode || count <= 0 {
+			if _, ok := s.Nodes[role]; !ok || count <= 0 {
 				f.mistake(r, fmt.Sprintf("%s=%d should have been refused by the client", role, count))
 			}
+			s.Nodes[role] += sign * count
 		}
 		f.begin(kind)(w, r)
 	}

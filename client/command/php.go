@@ -129,9 +129,7 @@ func newPHPDebugCommand(g *Global) *cobra.Command {
 			if !ok {
 				return usagef("php debug: %q: it must be on or off", args[2])
 			}
-			what := fmt.Sprintf("switch debugging of service %q of application %q %s", args[1], args[0], strings.ToLower(args[2]))
-			op, err := c.Configure(ctx, args[0], args[1], map[string]string{"display_errors": value})
-			return g.await(ctx, c, what, op, err, wait)
+			return g.showErrors(ctx, c, args, value, wait)
 		}),
 		ValidArgsFunction: g.complete(applicationNames, serviceNames, func(context.Context, *director.Client, []string) ([]cobra.Completion, error) {
 			return []cobra.Completion{"on", "off"}, nil
@@ -139,6 +137,13 @@ func newPHPDebugCommand(g *Global) *cobra.Command {
 	}
 	wait.flags(cmd)
 	return cmd
+}
+
+// showErrors switches debugging of a service On or Off.
+func (g *Global) showErrors(ctx context.Context, c *director.Client, args []string, value string, wait waitOptions) error {
+	what := fmt.Sprintf("switch debugging of service %q of application %q %s", args[1], args[0], strings.ToLower(value))
+	op, err := c.Configure(ctx, args[0], args[1], map[string]string{"display_errors": value})
+	return g.await(ctx, c, what, op, err, wait)
 }
 
 // errShort is the end of a download before its time.
