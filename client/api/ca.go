@@ -29,6 +29,7 @@ type CAState struct {
 	Authorities []Authority `json:"authorities" doc:"That are trusted, the newest first"`
 	Waiting     int         `json:"waiting" doc:"Nodes that the step waits for"`
 	Nodes       []NodeID    `json:"nodes,omitempty" doc:"The first of them"`
+	Users       int         `json:"users" doc:"Certificates of users that an older authority than the newest has signed; they end with it"`
 }
 
 // Authority is one CA certificate.
@@ -42,5 +43,5 @@ type Authority struct {
 
 // CARetire ends the rotation.
 type CARetire struct {
-	Force bool `json:"force,omitempty" doc:"Although nodes still wait: they cannot reach the director any more and are replaced"`
+	Force bool `json:"force,omitempty" doc:"Although nodes still wait: they cannot reach the director any more and are replaced. Certificates of users that the old authority has signed end"`
 }

@@ -13,6 +13,7 @@ type Code string
 const (
 	CodeInvalid         Code = "invalid"         // the request is wrong; Field names the part
 	CodeUnauthenticated Code = "unauthenticated" // no valid certificate, token or password
+	CodeSecondFactor    Code = "second_factor"   // the login needs a code beside name and password
 	CodeForbidden       Code = "forbidden"       // known caller, rule says no
 	CodeNotFound        Code = "not_found"       // unknown, or of somebody else
 	CodeConflict        Code = "conflict"        // the state of the thing does not allow it, or a name is taken
@@ -29,7 +30,7 @@ const (
 )
 
 var statusOf = map[Code]int{
-	CodeInvalid: http.StatusUnprocessableEntity, CodeUnauthenticated: http.StatusUnauthorized,
+	CodeInvalid: http.StatusUnprocessableEntity, CodeUnauthenticated: http.StatusUnauthorized, CodeSecondFactor: http.StatusUnauthorized,
 	CodeForbidden: http.StatusForbidden, CodeNotFound: http.StatusNotFound, CodeConflict: http.StatusConflict,
 	CodeStale: http.StatusConflict, CodeTooLarge: http.StatusRequestEntityTooLarge, CodeQuota: http.StatusForbidden,
 	CodeThrottled: http.StatusTooManyRequests, CodeUnavailable: http.StatusServiceUnavailable,
@@ -52,6 +53,8 @@ func CodeOf(status int) Code {
 		return CodeInvalid
 	case http.StatusConflict:
 		return CodeConflict
+	case http.StatusUnauthorized:
+		return CodeUnauthenticated
 	case http.StatusForbidden:
 		return CodeForbidden
 	case http.StatusNotImplemented:

@@ -6,6 +6,7 @@ import "time"
 type Login struct {
 	Username string `json:"username"`
 	Password Secret `json:"password"`
+	Code     Secret `json:"code,omitempty" doc:"Of the second factor, or a recovery code; the answer second_factor asks for it"`
 }
 
 // Token is the answer to a Login. The token goes into the Authorization header as Bearer.
@@ -21,8 +22,16 @@ type User struct {
 	Name     string    `json:"name"`
 	Role     UserRole  `json:"role"`
 	Disabled bool      `json:"disabled" doc:"It may not log in, and its tokens have ended"`
+	TOTP     bool      `json:"totp" doc:"A login needs a code beside the password"`
 	Created  time.Time `json:"created"`
 	Profile
+	Deleting *UserDeletion `json:"deleting,omitempty" doc:"It goes with the last of its applications"`
+}
+
+// UserDeletion is how far the deletion of a user with its applications is.
+type UserDeletion struct {
+	Since        time.Time `json:"since"`
+	Applications []string  `json:"applications,omitempty" doc:"That are left, the first ten; only where one user is shown"`
 }
 
 // Profile is what is known of the person behind a user. Nothing depends on it.
@@ -80,10 +89,11 @@ type TokenCreated struct {
 
 // UserExport is what the director knows of a user, without secrets.
 type UserExport struct {
-	User         User          `json:"user"`
-	Tokens       []UserToken   `json:"tokens"`
-	Applications []Application `json:"applications"`
-	Events       []Event       `json:"events" doc:"Oldest first; also of applications that are deleted"`
+	User         User              `json:"user"`
+	Tokens       []UserToken       `json:"tokens"`
+	Certificates []UserCertificate `json:"certificates"`
+	Applications []Application     `json:"applications"`
+	Events       []Event           `json:"events" doc:"Oldest first; also of applications that are deleted"`
 }
 
 // UserRole is what a user may do beyond its own applications.

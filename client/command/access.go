@@ -14,6 +14,8 @@ const (
 	envDirector = "CONPAAS_DIRECTOR_URL"
 	envUsername = "CONPAAS_USERNAME"
 	envPassword = "CONPAAS_PASSWORD"
+	envKey      = "CONPAAS_CERTIFICATE"
+	envCode     = "CONPAAS_TOTP"
 )
 
 // access is which director to use, and as whom; what is not said is empty.
@@ -21,26 +23,30 @@ type access struct {
 	url      string // as director.ParseURL gives it
 	username string
 	password api.Secret
+	key      string // file with the user's key and certificate, which calls in the place of a login
 	debug    bool
 }
 
-// override lets what another source says go first. A password is for one user of one director: where the other
-// source names another, it is forgotten.
+// override lets what another source says go first. A password or a certificate is for one user of one director: where the
+// other source names another, it is forgotten; and the newer word of the two counts.
 func (a *access) override(by access) {
 	if by.url != "" {
 		if a.url != "" && a.url != by.url {
-			a.password = ""
+			a.password, a.key = "", ""
 		}
 		a.url = by.url
 	}
 	if by.username != "" {
 		if a.username != "" && a.username != by.username {
-			a.password = ""
+			a.password, a.key = "", ""
 		}
 		a.username = by.username
 	}
 	if by.password != "" {
-		a.password = by.password
+		a.password, a.key = by.password, ""
+	}
+	if by.key != "" {
+		a.password, a.key = "", by.key
 	}
 	a.debug = a.debug || by.debug
 }
@@ -48,12 +54,15 @@ func (a *access) override(by access) {
 // access puts the sources in their order: the last login, the configuration files, the variables, the options.
 func (g *Global) access(h home, last login) (access, error) {
 	a := access{url: last.settings.Director, username: last.settings.Username}
+	if last.settings.Certificate {
+		a.key = h.path(fileKey)
+	}
 	files, err := g.confFiles(h)
 	if err != nil {
 		return access{}, err
 	}
 	a.override(files)
-	variables := access{username: g.system.Getenv(envUsername), password: api.Secret(g.system.Getenv(envPassword))}
+	variables := access{username: g.system.Getenv(envUsername), password: api.Secret(g.system.Getenv(envPassword)), key: g.system.Getenv(envKey)}
 	if variables.url, err = parseURL(envDirector, g.system.Getenv(envDirector)); err != nil {
 		return access{}, err
 	}
@@ -99,8 +108,32 @@ func (g *Global) connection() (connection, error) {
 	return connection{h, last, a}, err
 }
 
-// dialFor makes a client of a connection; token may be empty.
-func (g *Global) dialFor(at connection, token api.Secret) (*director.Client, error) {
+// credential is what a client proves with whom it speaks for; its parts may be empty.
+type credential struct {
+	token api.Secret
+	key   []byte // key and certificate, PEM
+}
+
+// credential gives what is kept: the certificate where one is to be used, else the token of the last login.
+func (at connection) credential() (credential, error) {
+	if at.access.key == "" {
+		return credential{token: at.login.token}, nil
+	}
+	key, err := readKey(at.access.key)
+	return credential{key: key}, err
+}
+
+// keptClient gives a client that speaks for the user of what is kept, or for nobody.
+func (g *Global) keptClient(at connection) (*director.Client, error) {
+	kept, err := at.credential()
+	if err != nil {
+		return nil, err
+	}
+	return g.dialFor(at, kept)
+}
+
+// dialFor makes a client of a connection.
+func (g *Global) dialFor(at connection, kept credential) (*director.Client, error) {
 	url := at.access.url
 	if url == "" {
 		return nil, failf(exitRefused, "no director is known yet; log in with: cps login URL")
@@ -108,7 +141,7 @@ func (g *Global) dialFor(at connection, token api.Secret) (*director.Client, err
 	if len(at.login.authority.PEM) == 0 {
 		return nil, failf(exitRefused, "the CA of %s is not known yet; log in with: cps login %s", url, url)
 	}
-	return g.dial(url, at.login.authority, at.home.path(fileCA), token)
+	return g.dial(url, at.login.authority, at.home.path(fileCA), kept)
 }
 
 // client gives a client for calls that need no login; it speaks for the user of the last login where there is one.
@@ -117,7 +150,7 @@ func (g *Global) client() (*director.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return g.dialFor(at, at.login.token)
+	return g.keptClient(at)
 }
 
 // kept gives a client that uses the last login, which must be of the user who is asked for.
@@ -130,14 +163,14 @@ func (g *Global) kept() (*director.Client, error) {
 }
 
 func (g *Global) keptFor(at connection) (*director.Client, error) {
-	c, err := g.dialFor(at, at.login.token)
+	c, err := g.keptClient(at)
 	if err != nil {
 		return nil, err
 	}
-	if !c.HasToken() {
+	if !c.SpeaksForUser() {
 		return nil, failf(exitRefused, "not logged in at %s; log in with: cps login", c.URL())
 	}
-	if was := at.login.settings.Username; at.access.username != was {
+	if was := at.login.settings.Username; at.access.username != was && at.access.key == "" {
 		return nil, failf(exitRefused, "logged in at %s as %q, not as %q; log in with: cps login --username NAME, or say the password, too",
 			c.URL(), was, at.access.username)
 	}
@@ -160,7 +193,7 @@ func (g *Global) authorized(ctx context.Context) (*director.Client, error) {
 	}
 	same := at.access.url == at.login.settings.Director && at.access.username == at.login.settings.Username
 	if same && at.login.token != "" {
-		c, err := g.dialFor(at, at.login.token)
+		c, err := g.dialFor(at, credential{token: at.login.token})
 		if err != nil {
 			return nil, err
 		}
@@ -182,17 +215,17 @@ func (g *Global) loginAs(ctx context.Context, at connection, keep bool) (*direct
 	if a.username == "" {
 		return nil, usagef("a password is configured, but for whom? Pass --username, or configure it, too")
 	}
-	nobody, err := g.dialFor(at, "")
+	nobody, err := g.dialFor(at, credential{})
 	if err != nil {
 		return nil, err
 	}
 	g.loggingIn = true // what is refused is the login itself
-	token, err := nobody.Login(ctx, api.Login{Username: a.username, Password: a.password})
+	token, err := g.signIn(ctx, nobody, api.Login{Username: a.username, Password: a.password})
 	if err != nil {
 		return nil, fmt.Errorf("log in at %s as %q: %w", a.url, a.username, err)
 	}
 	g.loggingIn = false
-	c, err := g.dialFor(at, token.Token)
+	c, err := g.dialFor(at, credential{token: token.Token})
 	if err != nil {
 		return nil, err
 	}

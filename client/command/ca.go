@@ -22,7 +22,7 @@ func newCACommand(g *Global) *cobra.Command {
 break: a new one is made, nodes learn to trust it, it signs and nodes renew their certificates, and
 when all have done so the old one can be retired. For administrators.`,
 	},
-		newCAShowCommand(g), newCARotateCommand(g), newCARetireCommand(g),
+		newCAShowCommand(g), newCARotateCommand(g), newCARetireCommand(g), newCACertificatesCommand(g),
 	)
 }
 
@@ -72,7 +72,8 @@ func newCARetireCommand(g *Global) *cobra.Command {
 		Short: "End a rotation: trust only the new certificate authority",
 		Long: `End a rotation: only the new certificate authority is trusted from now on, and the key of the old one
 is destroyed. That is refused while nodes have not renewed their certificates, unless it is forced:
-those cannot reach the director any more and are replaced. People who have not used cps since the
+those cannot reach the director any more and are replaced. So it is while the old one vouches for
+certificates of users; by force those end. People who have not used cps since the
 rotation began log in again, with the new CA certificate or its fingerprint.`,
 		Example: "cps ca retire --yes\ncps ca retire --force --yes",
 		Args:    words(),
@@ -89,7 +90,7 @@ rotation began log in again, with the new CA certificate or its fingerprint.`,
 		}),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
-	cmd.Flags().BoolVar(&in.Force, "force", false, "although nodes still wait: they are replaced")
+	cmd.Flags().BoolVar(&in.Force, "force", false, "although nodes still wait, which are replaced, or certificates of users are left, which end")
 	yesFlag(cmd, &yes)
 	return cmd
 }
@@ -99,6 +100,9 @@ func (g *Global) showCA(state api.CAState) error {
 		fields := ui.Fields{{Name: "Step", Value: string(state.Step)}, {Name: "Waiting", Value: strconv.Itoa(state.Waiting)}}
 		if len(state.Nodes) > 0 {
 			fields = append(fields, ui.Field{Name: "For", Value: nodeList(state.Nodes, state.Waiting)})
+		}
+		if state.Users > 0 {
+			fields = append(fields, ui.Field{Name: "Users", Value: fmt.Sprintf("%d certificates of the old authority", state.Users)})
 		}
 		if err := fields.Write(g.out); err != nil {
 			return err

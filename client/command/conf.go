@@ -59,7 +59,7 @@ func parseConf(text string) (access, error) {
 	if err != nil {
 		return access{}, err
 	}
-	a := access{username: options["username"], password: api.Secret(options["password"])}
+	a := access{username: options["username"], password: api.Secret(options["password"]), key: options["certificate"]}
 	if url := options["director_url"]; url != "" {
 		if a.url, err = director.ParseURL(url); err != nil {
 			return access{}, fmt.Errorf("director_url: %w", err)
@@ -76,7 +76,7 @@ func parseConf(text string) (access, error) {
 }
 
 func confOptions(text string) (map[string]string, error) {
-	options := map[string]string{"director_url": "", "username": "", "password": "", "debug": ""}
+	options := map[string]string{"director_url": "", "username": "", "password": "", "certificate": "", "debug": ""}
 	line, inside, seen := 0, false, map[string]int{}
 	for text := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
 		line++
@@ -104,7 +104,7 @@ func confOptions(text string) (map[string]string, error) {
 		}
 		name := strings.ToLower(strings.TrimSpace(trimmed[:at]))
 		if _, ok := options[name]; !ok {
-			return bad("there is no option %q; there are director_url, username, password and debug", name)
+			return bad("there is no option %q; there are director_url, username, password, certificate and debug", name)
 		}
 		if seen[name] > 0 {
 			return bad("%s is in line %d already", name, seen[name])

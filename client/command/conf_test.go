@@ -19,7 +19,7 @@ func TestConfigurationFiles(t *testing.T) {
 		{"[cps-tools]\n", access{}, ""},
 		{
 			"\ufeff[cps-tools]\r\ndirector_url = director.example.org\r\nUSERNAME: ann\r\npassword = a=b # c%d \r\ndebug = True\r\n",
-			access{"https://director.example.org:5555", "ann", "a=b # c%d", true},
+			access{"https://director.example.org:5555", "ann", "a=b # c%d", "", true},
 			"",
 		},
 		{"; none\n[cps-tools]\ndirector_url=https://[::1]:7000\nusername =\ndebug=false", access{url: "https://[::1]:7000"}, ""},

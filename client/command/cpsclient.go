@@ -31,6 +31,7 @@ stands before its application. Both are named by name or id. cps does the same a
 		SilenceUsage:  true,
 	},
 		same(newLoginCommand(g), "credentials [URL]", "cpsclient credentials https://director.example.org:5555"),
+		same(newUserGetCertificateCommand(g), "getcerts", "cpsclient getcerts --password-file -"),
 		same(newVersionCommand(g), "version", "cpsclient version"),
 		same(newApplicationListCommand(g), "listapp", "cpsclient listapp"),
 		same(newServiceTypesCommand(g), "available", "cpsclient available"),

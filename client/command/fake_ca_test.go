@@ -21,12 +21,12 @@ func (f *fake) roots() []*x509.Certificate {
 
 func (f *fake) bundleName() string { return certs.BundleName(f.roots()) }
 
-func newNextCA() *x509.Certificate {
-	a, err := ca.New("conpaas", time.Now(), time.Hour)
+func newAuthority() *ca.Authority {
+	a, err := ca.New("conpaas", time.Now().AddDate(0, 0, -1), 2*365*24*time.Hour)
 	if err != nil {
 		panic(err)
 	}
-	return a.Certificate()
+	return a
 }
 
 func (f *fake) bundle(w http.ResponseWriter, _ *http.Request) {

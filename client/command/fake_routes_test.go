@@ -84,6 +84,7 @@ func (f *fake) routes() http.Handler {
 	f.codeRoutes(add, service)
 	f.userRoutes(add)
 	f.tokenRoutes(add)
+	f.certificateRoutes(add)
 	add("GET /v1/nodes/{node}", "", false, f.withNode(func(w http.ResponseWriter, _ *http.Request, n api.Node) { answer(w, http.StatusOK, n) }))
 	add("POST /v1/nodes/{node}/exec", "", false, f.withNode(f.exec))
 	add("GET /v1/nodes/{node}/console", "", false, f.withNode(func(w http.ResponseWriter, r *http.Request, _ api.Node) { text(w, r, "console") }))
@@ -106,6 +107,9 @@ func (f *fake) routes() http.Handler {
 
 // caller is the user whose token a request has.
 func (f *fake) caller(r *http.Request) string {
+	if len(r.TLS.PeerCertificates) > 0 {
+		return fakeUser
+	}
 	for _, user := range []string{fakeUser, "bob"} {
 		if r.Header.Get("Authorization") == "Bearer "+tokenOf+user {
 			return user
@@ -120,6 +124,10 @@ func (f *fake) login(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 	case in.Username != fakeUser && in.Username != "bob" || in.Password.Reveal() != fakePassword:
 		problem(w, api.Errorf(api.CodeUnauthenticated, "user name or password is wrong"))
+	case f.mode["second-factor"] && in.Code == "":
+		problem(w, api.Errorf(api.CodeSecondFactor, "a code of the second factor is needed"))
+	case f.mode["second-factor"] && in.Code != "123456":
+		problem(w, api.Errorf(api.CodeUnauthenticated, "wrong user name, password or code"))
 	default:
 		f.mode["expired"] = false
 		answer(w, http.StatusOK, api.Token{Token: api.Secret(tokenOf + in.Username), Expires: begun.AddDate(0, 0, 30), User: api.User{ID: 1, Name: in.Username, Role: api.RoleUser, Created: begun}})

@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"conpaas/certs/ca"
 	"conpaas/client/api"
 )
 
@@ -46,11 +48,12 @@ type fake struct {
 	codes    []api.CodeVersion // of the php service, which is there in mode php
 	archive  []byte            // that was uploaded last
 	next     *x509.Certificate // CA certificate of a rotation
+	clients  *ca.Authority     // signs the certificates of users
 	part     []byte            // of an upload that has broken off
 }
 
 func newFake() *fake {
-	f := &fake{mode: map[string]bool{}, watched: make(chan struct{}, 8), next: newNextCA(), users: newUsers()}
+	f := &fake{mode: map[string]bool{}, watched: make(chan struct{}, 8), next: newAuthority().Certificate(), clients: newAuthority(), users: newUsers()}
 	f.apps = []api.Application{
 		{ID: 1, Name: "shop", Owner: fakeUser, Cloud: "default", State: api.StateRunning, Since: begun, Created: begun, Revision: 4, Manager: "n1", Services: 1, Network: "172.16.0.0/12"},
 		{ID: 2, Name: "日本", Owner: fakeUser, Cloud: "default", State: api.StateInit, Since: begun, Created: begun, Revision: 1, Network: "172.16.0.0/12"},
@@ -69,6 +72,7 @@ func newFake() *fake {
 	f.server.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are part of the tests
 	secure, plain := split(f.server.Listener)
 	f.server.Listener = secure
+	f.server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	f.server.StartTLS()
 	f.plain = &http.Server{Handler: http.HandlerFunc(f.authority), ReadHeaderTimeout: time.Minute}
 	go func() { _ = f.plain.Serve(plain) }()

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"conpaas/certs"
+	"conpaas/certs/ca"
 	"conpaas/client/api"
 )
 
@@ -47,17 +49,98 @@ func (f *fake) userRoutes(add adder) {
 		if f.mode["export-breaks"] {
 			breakOff(w, `{"user":{"id":1`)
 		}
-		answer(w, http.StatusOK, api.UserExport{User: *u, Tokens: []api.UserToken{}, Applications: f.apps[:1], Events: []api.Event{}})
+		answer(w, http.StatusOK, api.UserExport{User: *u, Tokens: []api.UserToken{}, Certificates: []api.UserCertificate{}, Applications: f.apps[:1], Events: []api.Event{}})
 	}))
 	add("PATCH "+one, "", false, f.withUser(f.changeUser))
 	add("POST "+one+"/password", "", false, f.withUser(f.changePassword))
-	add("DELETE "+one, "", false, f.withUser(func(w http.ResponseWriter, _ *http.Request, u *api.User) {
-		if u.Name == fakeUser {
+	add("DELETE "+one, "with_applications", false, f.withUser(func(w http.ResponseWriter, r *http.Request, u *api.User) {
+		if r.URL.Query().Get("with_applications") == "true" {
+			u.Deleting = &api.UserDeletion{Since: begun, Applications: []string{`"shop" (being deleted)`}}
+		} else if u.Name == fakeUser {
 			problem(w, api.Errorf(api.CodeConflict, "user %q still has the applications \"shop\" (RUNNING); they have to be deleted first", u.Name))
 			return
 		}
 		w.WriteHeader(http.StatusNoContent)
 	}))
+}
+
+func (f *fake) certificateRoutes(add adder) {
+	const all = "/v1/users/{user}/certificates"
+	soon := time.Now().AddDate(0, 0, 10)
+	add("GET "+all, "after", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) {
+		certificates := []api.UserCertificate{}
+		if f.mode["certificates"] {
+			certificates = append(certificates, api.UserCertificate{ID: 7, Serial: "0f3a", Name: "laptop", Created: begun, Expires: soon, Used: &begun})
+		}
+		list(f, w, r, certificates)
+	}))
+	add("POST "+all, "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) {
+		in, ok := body[api.CertificateCreate](f, w, r)
+		switch {
+		case !ok:
+		case f.caller(r) == "" || len(r.TLS.PeerCertificates) > 0:
+			problem(w, api.Errorf(api.CodeForbidden, "a certificate makes no certificates"))
+		default:
+			certificate := f.certify(in.CSR, time.Duration(in.Seconds)*time.Second)
+			shown := api.UserCertificate{ID: 8, Serial: "ab", Name: in.Name, Created: begun, Expires: begun}
+			answer(w, http.StatusCreated, api.CertificateCreated{UserCertificate: shown, Certificate: certificate, CA: string(f.caPEM())})
+		}
+	}))
+	add("DELETE "+all, "", false, f.withUser(func(w http.ResponseWriter, _ *http.Request, _ *api.User) { w.WriteHeader(http.StatusNoContent) }))
+	add("DELETE "+all+"/{certificate}", "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) {
+		if name := r.PathValue("certificate"); name != "laptop" && len(name) != 32 {
+			problem(w, api.Errorf(api.CodeNotFound, "certificate %q: not found", name))
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	add("POST /v1/renew", "", false, func(w http.ResponseWriter, r *http.Request) {
+		if in, ok := body[api.RenewRequest](f, w, r); ok {
+			answer(w, http.StatusOK, api.RenewAnswer{Certificate: f.certify(in.CSR, time.Hour), CA: string(f.caPEM())})
+		}
+	})
+	add("GET /v1/ca/certificates", "after role expiring revoked", false, func(w http.ResponseWriter, r *http.Request) {
+		list(f, w, r, []api.Certificate{
+			{ID: 2, Serial: "0f3b", Role: "agent", User: fakeUser, Application: "1", Node: "n2", Created: begun, Expires: begun.AddDate(0, 1, 0)},
+			{ID: 1, Serial: "0f3a", Role: "user", User: fakeUser, Name: r.URL.Query().Encode(), Created: begun, Expires: begun.AddDate(0, 0, 1)},
+		})
+	})
+	const factor = "/v1/users/{user}/totp"
+	add("POST "+factor, "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) {
+		if in, ok := body[api.TOTPBegin](f, w, r); ok && in.Password.Reveal() != fakePassword {
+			problem(w, api.InField("password", "this is not your password"))
+		} else if ok {
+			answer(w, http.StatusCreated, api.TOTPSecret{Secret: "ABCD", URL: "otpauth://totp/ConPaaS:alice?secret=ABCD"})
+		}
+	}))
+	add("POST "+factor+"/confirm", "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) {
+		if in, ok := body[api.TOTPConfirm](f, w, r); ok && in.Code != "123456" {
+			problem(w, api.InField("code", "this is not the code of now"))
+		} else if ok {
+			answer(w, http.StatusOK, api.RecoveryCodes{Codes: []api.Secret{"aaaaa-bbbbb", "ccccc-ddddd"}})
+		}
+	}))
+	add("POST "+factor+"/end", "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, u *api.User) {
+		if in, ok := body[api.TOTPEnd](f, w, r); ok && u.Name == fakeUser && in.Code != "123456" {
+			problem(w, api.InField("code", "wrong password or code"))
+		} else if ok {
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}))
+}
+
+// certify signs what cps asks a certificate for.
+func (f *fake) certify(csr string, life time.Duration) string {
+	key, err := ca.ParseCSR([]byte(csr))
+	if err != nil {
+		panic(err)
+	}
+	id := certs.Identity{Deployment: "conpaas", Role: certs.RoleUser, User: "1"}
+	issued, err := f.clients.Issue(ca.Request{Identity: id, PublicKey: key, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life), Client: true})
+	if err != nil {
+		panic(err)
+	}
+	return string(issued.PEM)
 }
 
 func (f *fake) tokenRoutes(add adder) {

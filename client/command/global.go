@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 
-	"conpaas/client/api"
 	"conpaas/client/daemon"
 	"conpaas/client/director"
 	"conpaas/client/ui"
@@ -29,6 +28,7 @@ type Global struct {
 	output      string
 	debug       bool
 
+	code        string // of the second factor
 	loggingIn   bool
 	connected   *director.Client   // that commands use, once there is one
 	passing     *director.Client   // whose login ends with the program
@@ -96,13 +96,13 @@ func (g *Global) say(v any, format string, args ...any) error {
 	})
 }
 
-func (g *Global) dial(url string, ca director.Authority, from string, token api.Secret) (*director.Client, error) {
+func (g *Global) dial(url string, ca director.Authority, from string, kept credential) (*director.Client, error) {
 	g.trusted, g.trustedFrom = ca, from
 	log := slog.New(slog.DiscardHandler)
 	if g.debug {
 		log = daemon.Logger(g.err, slog.LevelDebug, false)
 	}
-	return director.New(director.Config{URL: url, CA: ca.PEM, Token: token, Log: log})
+	return director.New(director.Config{URL: url, CA: ca.PEM, Token: kept.token, Key: kept.key, Log: log})
 }
 
 // action is the body of a command that talks to the director.
@@ -117,6 +117,7 @@ func (g *Global) run(do action) func(*cobra.Command, []string) error {
 		}
 		err = do(cmd.Context(), c, args)
 		g.renewCA(cmd.Context(), c)
+		g.renewKey(cmd.Context(), c)
 		return err
 	}
 }

@@ -158,7 +158,7 @@ func TestEveryNounShowsAndLists(t *testing.T) {
 func TestEveryApiCodeHasItsExitStatus(t *testing.T) {
 	for code, want := range map[api.Code]int{
 		api.CodeInvalid: 1, api.CodeConflict: 1, api.CodeInternal: 1, api.CodeUnsupported: 1, api.CodeTooLarge: 1, api.CodeStale: 1,
-		api.CodeNotFound: 3, api.CodeUnauthenticated: 4, api.CodeForbidden: 4, api.CodeQuota: 4,
+		api.CodeNotFound: 3, api.CodeUnauthenticated: 4, api.CodeSecondFactor: 4, api.CodeForbidden: 4, api.CodeQuota: 4,
 		api.CodeThrottled: 5, api.CodeUnavailable: 5, api.CodeTimeout: 5, api.CodeFull: 5,
 	} {
 		if got := exitStatus(t.Context(), api.Errorf(code, "x")); got != want {

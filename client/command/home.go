@@ -20,12 +20,15 @@ const (
 	fileConfig = "config"
 	fileCA     = "ca_cert.pem"
 	fileToken  = "token"
+	fileKey    = "user.pem"
 )
 
 // settings is the file config.
 type settings struct {
 	Director string `json:"director"`
 	Username string `json:"username"`
+
+	Certificate bool `json:"certificate,omitempty"` // the user's in the file user.pem calls, not a token
 }
 
 // login is what a login has left behind; its parts may be empty.
@@ -106,7 +109,7 @@ func (h home) save(l login) error {
 	if err != nil {
 		return err
 	}
-	for _, file := range []struct {
+	files := []struct {
 		name string
 		data []byte
 		mode os.FileMode
@@ -114,7 +117,11 @@ func (h home) save(l login) error {
 		{fileCA, l.authority.PEM, 0o644},
 		{fileConfig, append(config, '\n'), 0o600},
 		{fileToken, []byte(l.token.Reveal() + "\n"), 0o600},
-	} {
+	}
+	if l.token == "" {
+		files = files[:2]
+	}
+	for _, file := range files {
 		if err := daemon.WriteFile(h.path(file.name), file.data, file.mode); err != nil {
 			return err
 		}

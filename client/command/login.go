@@ -25,10 +25,12 @@ fingerprint, or compare the fingerprint that is shown with the one that the dire
 gives you. From then on nothing but this CA is trusted.
 
 Scheme and port of the URL may be left out. URL and user name are by default those that are
-configured, or of the last login; the password is asked for unless it is configured.`,
+configured, or of the last login; the password is asked for unless it is configured, and so is the code
+where the account has a second factor.`,
 		Example: `cps login https://director.example.org:5555
 cps login director.example.org --username alice --password-file ~/secret --ca ca_cert.pem
-cps login director.example.org --username alice --password-file -`,
+cps login director.example.org --username alice --password-file -
+cps login --password-file ~/secret --totp 123456`,
 		Args: words("[URL]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check("log in"); err != nil {
@@ -40,6 +42,7 @@ cps login director.example.org --username alice --password-file -`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	o.flags(cmd)
+	g.codeFlag(cmd)
 	return cmd
 }
 
@@ -65,9 +68,30 @@ type session struct {
 }
 
 func (g *Global) login(ctx context.Context, args []string, o loginOptions) error {
+	p, err := g.prepareLogin(ctx, args, o)
+	if err != nil {
+		return err
+	}
 	h, err := g.home()
 	if err != nil {
 		return err
+	}
+	return g.enter(ctx, h, p.client, p.authority, p.login)
+}
+
+// prepared is all that a login needs.
+type prepared struct {
+	client    *director.Client // of nobody
+	authority director.Authority
+	from      string // where the authority came from
+	login     api.Login
+}
+
+// prepareLogin finds out where to log in, whom to trust and what to log in with; it asks for what is not said.
+func (g *Global) prepareLogin(ctx context.Context, args []string, o loginOptions) (p prepared, err error) {
+	h, err := g.home()
+	if err != nil {
+		return p, err
 	}
 	last, err := h.load()
 	if err != nil { // a login is the way out of a state folder that is broken
@@ -75,40 +99,37 @@ func (g *Global) login(ctx context.Context, args []string, o loginOptions) error
 	}
 	if len(args) > 0 {
 		if _, err := director.ParseURL(args[0]); err != nil {
-			return usagef("log in: %w", err)
+			return p, usagef("log in: %w", err)
 		}
 		g.directorURL = args[0]
 	}
 	as, err := g.access(h, last)
 	if err != nil {
-		return fmt.Errorf("log in: %w", err)
+		return p, fmt.Errorf("log in: %w", err)
 	}
 	url := as.url
 	if url == "" {
-		return usagef("log in: which director? Pass its URL: cps login https://director.example.org:%s", director.Port)
+		return p, usagef("log in: which director? Pass its URL: cps login https://director.example.org:%s", director.Port)
 	}
 	if o.passwordFile == "" && as.password == "" && !g.prompt.Possible() {
-		return usagef("log in: there is no terminal to ask for the password; pass --password-file FILE, or --password-file - to read it from standard input, or configure it: cps help files")
+		return p, usagef("log in: there is no terminal to ask for the password; pass --password-file FILE, or --password-file - to read it from standard input, or configure it: cps help files")
 	}
-	ca, from, err := g.chooseCA(ctx, h, url, last, o)
-	if err != nil {
-		return fmt.Errorf("log in at %s: %w", url, err)
+	if p.authority, p.from, err = g.chooseCA(ctx, h, url, last, o); err != nil {
+		return p, fmt.Errorf("log in at %s: %w", url, err)
 	}
-	in, err := g.credentials(ctx, as, o)
-	if err != nil {
-		return fmt.Errorf("log in at %s: %w", url, err)
+	if p.login, err = g.credentials(ctx, as, o); err != nil {
+		return p, fmt.Errorf("log in at %s: %w", url, err)
 	}
-	c, err := g.dial(url, ca, from, "")
-	if err != nil {
-		return fmt.Errorf("log in at %s: %w", url, err)
+	if p.client, err = g.dial(url, p.authority, p.from, credential{}); err != nil {
+		return p, fmt.Errorf("log in at %s: %w", url, err)
 	}
-	return g.enter(ctx, h, c, ca, in)
+	return p, nil
 }
 
 // enter logs in and remembers it.
 func (g *Global) enter(ctx context.Context, h home, c *director.Client, ca director.Authority, in api.Login) error {
 	url := c.URL()
-	token, err := c.Login(ctx, in)
+	token, err := g.signIn(ctx, c, in)
 	if err != nil {
 		return fmt.Errorf("log in at %s as %q: %w", url, in.Username, err)
 	}

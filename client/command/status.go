@@ -20,6 +20,7 @@ const (
 	recent      = 24 * time.Hour      // alarms of this time
 	quiet       = 10 * time.Minute    // an operation without a step for so long is stuck
 	renewInTime = 90 * 24 * time.Hour // a certificate authority that ends within this time
+	expiring    = 30 * 24 * time.Hour // a certificate of the user that ends within this time
 )
 
 // overview is what status shows.
@@ -49,8 +50,8 @@ func newStatusCommand(g *Global) *cobra.Command {
 		Use:   "status",
 		Short: "Show on one screen how everything stands",
 		Long: `Show the applications with their machines, and what to look at: what is in error, alarms of the last day,
-operations that have done nothing for ten minutes and, for administrators, a certificate authority that
-ends within 90 days.`,
+operations that have done nothing for ten minutes, certificates of yours that end within 30 days and, for
+administrators, a certificate authority that ends within 90 days.`,
 		Example: `cps status
 cps status -o json`,
 		Args: words(),
@@ -93,6 +94,9 @@ func look(ctx context.Context, c *director.Client, now time.Time) (overview, err
 				Text: fmt.Sprintf("%s has made no step since; it stands at: %s", op.Kind, op.Progress),
 			})
 		}
+	}
+	if err := o.addCertificates(ctx, c, now); err != nil {
+		return overview{}, err
 	}
 	if me.Role == api.RoleAdmin {
 		err = o.addAuthorities(ctx, c, now)
@@ -139,6 +143,29 @@ func (o *overview) addApplication(ctx context.Context, c *director.Client, a api
 	for _, e := range events {
 		if e.Alarm && now.Sub(e.Time) < recent {
 			o.Warnings = append(o.Warnings, warning{Time: e.Time, Application: a.Name, About: about(e), Text: e.Text})
+		}
+	}
+	return nil
+}
+
+// addCertificates warns of what ends soon and has not been renewed, by name.
+func (o *overview) addCertificates(ctx context.Context, c *director.Client, now time.Time) error {
+	list, err := c.UserCertificates(ctx, director.Self)
+	if err != nil {
+		return fmt.Errorf("list the certificates: %w", err)
+	}
+	newest := map[string]time.Time{}
+	for _, v := range list {
+		if v.Expires.After(newest[v.Name]) {
+			newest[v.Name] = v.Expires
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(newest)) {
+		if ends := newest[name]; ends.Sub(now) < expiring {
+			o.Warnings = append(o.Warnings, warning{
+				Time: now, About: "certificate",
+				Text: fmt.Sprintf("your certificate %q ends at %s; renew it where it is used: cps user renew-certificate", name, at(ends)),
+			})
 		}
 	}
 	return nil

@@ -46,18 +46,19 @@ func newFilesTopic() *cobra.Command {
   ca_cert.pem  the CA certificates that the director's certificate must be signed by; follows a rotation
   config       the director's URL and the user name of the last login, as JSON
   token        what proves the login; who can read it acts as you
+  user.pem     the key and the certificate of cps user get-certificate, used in the place of a token
 
 and, written by you, cps-tools.conf, as for the original tools. It has a section [cps-tools] with
-director_url, username, password and debug (true or false), all optional, one line each, values as
-they are. /etc/cps-tools/cps-tools.conf is the same for all users; --conf-file names a file instead
+director_url, username, password, certificate (the file of cps user get-certificate --out) and debug (true
+or false), all optional, one line each, values as they are. /etc/cps-tools/cps-tools.conf is the same for all users; --conf-file names a file instead
 of both. A file with a password must be its owner's alone (mode 0600).
 
 What is said in several places is taken from the first of: options, the variables CONPAAS_DIRECTOR_URL,
-CONPAAS_USERNAME and CONPAAS_PASSWORD, the user's file, the file of all users, the last login. A password
+CONPAAS_USERNAME, CONPAAS_PASSWORD and CONPAAS_CERTIFICATE, the user's file, the file of all users, the last login. A password
 is used only for the user and director that it was written for. Where there is one, cps logs in by itself
 as often as needed; a login in the place of another user's ends with the command.
 
-Variables: CONPAAS_HOME names the state folder; NO_COLOR switches colours off. Called by the
+Variables: CONPAAS_HOME names the state folder; CONPAAS_TOTP is the code of the second factor for a login; NO_COLOR switches colours off. Called by the
 name of one of the original tools, such as cps-service, cps behaves as that one: cps install-links --help.`,
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"conpaas/client/api"
 	"conpaas/client/director"
@@ -21,6 +22,7 @@ administrators manage all users. Users are named by name or id.`,
 	},
 		newUserCreateCommand(g), newUserListCommand(g), newUserShowCommand(g), newUserChangeCommand(g), newUserPasswdCommand(g),
 		newUserDisableCommand(g, "disable", true), newUserDisableCommand(g, "enable", false), newUserDeleteCommand(g), newUserTokenCommand(g), newUserRegisterCommand(g), newUserExportCommand(g),
+		newUserGetCertificateCommand(g), newUserRenewCertificateCommand(g), newUserCertificateCommand(g), newUserTOTPCommand(g),
 	)
 }
 
@@ -113,6 +115,7 @@ func newUserShowCommand(g *Global) *cobra.Command {
 					{Name: "Id", Value: userID(u)},
 					{Name: "Role", Value: string(u.Role)},
 					{Name: "Account", Value: accountState(u)},
+					{Name: "Second factor", Value: map[bool]string{true: "on", false: "off"}[u.TOTP]},
 					{Name: "Created", Value: at(u.Created)},
 					{Name: "Email", Value: u.Email},
 					{Name: "First name", Value: u.FirstName},
@@ -128,6 +131,13 @@ func newUserShowCommand(g *Global) *cobra.Command {
 func userID(u api.User) string { return strconv.FormatInt(int64(u.ID), 10) }
 
 func accountState(u api.User) string {
+	if u.Deleting != nil {
+		text := "being deleted since " + at(u.Deleting.Since)
+		if len(u.Deleting.Applications) > 0 {
+			text += ", waits for " + strings.Join(u.Deleting.Applications, ", ")
+		}
+		return text
+	}
 	if u.Disabled {
 		return "disabled"
 	}

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"conpaas/client/api"
 	"conpaas/client/director"
@@ -54,7 +55,7 @@ cps user change alice --role admin`,
 func newUserDisableCommand(g *Global, verb string, disabled bool) *cobra.Command {
 	short, said := "Let a user log in again", "User %q may log in again."
 	if disabled {
-		short, said = "Close the account of a user and end its tokens; what runs goes on", "User %q is disabled; its applications go on."
+		short, said = "Close the account of a user and end its tokens and certificates; what runs goes on", "User %q is disabled; its applications go on."
 	}
 	return &cobra.Command{
 		Use:     verb + " USER",
@@ -73,26 +74,35 @@ func newUserDisableCommand(g *Global, verb string, disabled bool) *cobra.Command
 }
 
 func newUserDeleteCommand(g *Global) *cobra.Command {
-	var yes bool
+	var yes, applications bool
 	cmd := &cobra.Command{
 		Use:   "delete USER",
-		Short: "Delete a user who has no applications",
-		Long: `Delete a user with its tokens. That is refused while the user has applications; the answer names
-them.`,
-		Example: `cps user delete alice --yes`,
+		Short: "Delete a user, and its applications where that is said",
+		Long: `Delete a user with its tokens and certificates. That is refused while the user has applications; the
+answer names them. With --with-applications the account is closed at once, its applications are deleted
+with all their data, and it goes with the last of them; until then cps user show tells what is left.`,
+		Example: "cps user delete alice --yes\ncps user delete alice --with-applications --yes",
 		Args:    words("USER"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
 			what := fmt.Sprintf("delete user %q", args[0])
-			if err := g.confirm(ctx, yes, what, "Its tokens end, and the name is free again."); err != nil {
+			consequence := "Its tokens and certificates end, and the name is free again."
+			if applications {
+				consequence = "Its applications are deleted, too, with all their data."
+			}
+			if err := g.confirm(ctx, yes, what, consequence); err != nil {
 				return err
 			}
-			if err := c.DeleteUser(ctx, args[0]); err != nil {
+			if err := c.DeleteUser(ctx, args[0], applications); err != nil {
 				return fmt.Errorf("%s: %w", what, err)
+			}
+			if u, err := c.User(ctx, args[0]); applications && err == nil && u.Deleting != nil {
+				return g.say(u, "User %q is closed and goes with the last of its applications: %s.", u.Name, strings.Join(u.Deleting.Applications, ", "))
 			}
 			return g.say(struct{}{}, "User %q is deleted.", args[0])
 		}),
 		ValidArgsFunction: g.complete(userNames),
 	}
+	cmd.Flags().BoolVar(&applications, "with-applications", false, "delete its applications, too, with all their data")
 	yesFlag(cmd, &yes)
 	return cmd
 }

@@ -17,7 +17,8 @@ func newUserPasswdCommand(g *Global) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "passwd [USER]",
 		Short: "Give oneself, or as an administrator another user, another password",
-		Long: `Give a user another password. All its tokens end, those of this login too: log in again afterwards.
+		Long: `Give a user another password. All its tokens and certificates end, those of this login too: log in again
+afterwards.
 Who changes its own password is asked for the old one.`,
 		Example: `cps user passwd
 cps user passwd --old-password-file ~/old --password-file ~/new
@@ -33,9 +34,9 @@ cps user passwd alice --password-file -`,
 			case err != nil:
 				return fmt.Errorf("change the password of user %q: %w", ref, err)
 			case own:
-				return g.say(u, "Your password is changed and all your tokens have ended; log in again: cps login")
+				return g.say(u, "Your password is changed, all your tokens and certificates have ended; log in again: cps login")
 			}
-			return g.say(u, "User %q has another password; all its tokens have ended.", u.Name)
+			return g.say(u, "User %q has another password; all its tokens and certificates have ended.", u.Name)
 		}),
 		ValidArgsFunction: g.complete(userNames),
 	}

@@ -64,7 +64,7 @@ func (g *Global) register(ctx context.Context, in api.UserCreate, o loginOptions
 	if in.Password, err = g.newPassword(ctx, in.Name, o.passwordFile); err != nil {
 		return fmt.Errorf("register at %s: %w", url, err)
 	}
-	c, err := g.dial(url, ca, from, "")
+	c, err := g.dial(url, ca, from, credential{})
 	if err == nil {
 		_, err = c.Register(ctx, in)
 	}

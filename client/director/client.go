@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"iter"
@@ -29,6 +30,7 @@ type Config struct {
 	URL   string       // as ParseURL gives it
 	CA    []byte       // CA certificates, PEM; they are trusted and no others
 	Token api.Secret   // empty: nobody, for login and version
+	Key   []byte       // key and certificate of a user, PEM, in the place of a token; nil: none
 	Log   *slog.Logger // nil: silent; gets a line per request at debug, without headers and bodies
 }
 
@@ -36,7 +38,8 @@ type Config struct {
 type Client struct {
 	wire      *wire.Client
 	url       string
-	bundle    string // name of the CA certificates that are trusted
+	bundle    string            // name of the CA certificates that are trusted
+	own       *x509.Certificate // by which it calls; nil: none
 	transport *transport
 }
 
@@ -54,13 +57,22 @@ func New(c Config) (*Client, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	next := wire.NewTransport(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, "")
+	config := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	var own *x509.Certificate
+	if len(c.Key) > 0 {
+		pair, err := tls.X509KeyPair(c.Key, c.Key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates, own = []tls.Certificate{pair}, pair.Leaf
+	}
+	next := wire.NewTransport(config, "")
 	t := &transport{next: next, log: log}
 	doer := &http.Client{
 		Transport:     t,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a director never sends away
 	}
-	return &Client{wire: &wire.Client{HTTP: doer, Base: c.URL, Token: c.Token}, url: c.URL, bundle: bundle, transport: t}, nil
+	return &Client{wire: &wire.Client{HTTP: doer, Base: c.URL, Token: c.Token}, url: c.URL, bundle: bundle, own: own, transport: t}, nil
 }
 
 // Traced gives a context whose calls all carry one request id, by which the logs of director, managers and agents know
@@ -72,8 +84,8 @@ func Traced(ctx context.Context) context.Context {
 // URL is the director's.
 func (c *Client) URL() string { return c.url }
 
-// HasToken tells whether the client speaks for a user.
-func (c *Client) HasToken() bool { return c.wire.Token != "" }
+// SpeaksForUser tells whether the client has a token or a certificate.
+func (c *Client) SpeaksForUser() bool { return c.wire.Token != "" || c.own != nil }
 
 // TrustError says that the director's certificate was refused. Nothing has been sent to it.
 type TrustError struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
 
 	"conpaas/client/api"
 )
@@ -57,15 +58,19 @@ func (c *Client) ChangeUser(ctx context.Context, user string, in api.UserChange)
 	return send[api.User](ctx, c, http.MethodPatch, path("users", user), in)
 }
 
-// ChangePassword gives a user another password and ends its tokens.
+// ChangePassword gives a user another password and ends its tokens and certificates.
 func (c *Client) ChangePassword(ctx context.Context, user string, in api.PasswordChange) error {
 	_, err := send[struct{}](ctx, c, http.MethodPost, path("users", user, "password"), in)
 	return err
 }
 
-// DeleteUser removes a user who has no applications.
-func (c *Client) DeleteUser(ctx context.Context, user string) error {
-	_, err := send[struct{}](ctx, c, http.MethodDelete, path("users", user), nil)
+// DeleteUser removes a user. One who has applications is refused, or closed now and gone with the last of them.
+func (c *Client) DeleteUser(ctx context.Context, user string, withApplications bool) error {
+	query := url.Values{}
+	if withApplications {
+		query.Set("with_applications", "true")
+	}
+	_, err := send[struct{}](ctx, c, http.MethodDelete, with(path("users", user), query), nil)
 	return err
 }
 
@@ -96,4 +101,20 @@ func (c *Client) ExportUser(ctx context.Context, user string) (out api.UserExpor
 		return api.UserExport{}, api.Errorf(api.CodeUnavailable, "the answer broke off: %v; try again", err)
 	}
 	return out, nil
+}
+
+// BeginTOTP makes a second factor for the user that calls; ConfirmTOTP lets it count.
+func (c *Client) BeginTOTP(ctx context.Context, in api.TOTPBegin) (api.TOTPSecret, error) {
+	return post[api.TOTPSecret](ctx, c, path("users", Self, "totp"), in)
+}
+
+// ConfirmTOTP gives the first code, and gets the recovery codes.
+func (c *Client) ConfirmTOTP(ctx context.Context, in api.TOTPConfirm) (api.RecoveryCodes, error) {
+	return post[api.RecoveryCodes](ctx, c, path("users", Self, "totp", "confirm"), in)
+}
+
+// EndTOTP takes the second factor of a user away; those of others are for administrators.
+func (c *Client) EndTOTP(ctx context.Context, user string, in api.TOTPEnd) error {
+	_, err := send[struct{}](ctx, c, http.MethodPost, path("users", user, "totp", "end"), in)
+	return err
 }

@@ -66,6 +66,7 @@ var homes = map[string][]string{
 	"gopkg.in/yaml.v3":                       {"client/ui"},
 	"golang.org/x/term":                      {"client/ui"},
 	"golang.org/x/text":                      {"client/ui"},
+	"rsc.io/qr":                              {"client/ui"},
 	"golang.org/x/crypto/argon2":             {"director/auth"},
 	"golang.org/x/crypto":                    {"vpn"},
 	"golang.org/x/net":                       {"vpn"},

@@ -26,6 +26,7 @@ const (
 type Caller struct {
 	Kind     Kind
 	Identity certs.Identity // of the certificate, where there is one
+	Serial   string         // of a user's certificate, where there is one
 	User     api.UserID     // of a user
 	UserName string
 	Admin    bool

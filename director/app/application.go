@@ -152,14 +152,20 @@ func (d *Director) wantApplication(ctx context.Context, a Actor, ref string, kin
 		if wanted == store.ApplicationStopped && v.State == api.StateInit {
 			return store.NewOperation{}, api.Errorf(api.CodeConflict, "application %q has never been started", v.Name)
 		}
-		if v, err = tx.SetApplicationWanted(v.ID, wanted); err != nil {
-			return store.NewOperation{}, err
-		}
-		if err := supersede(tx, v.ID, 0, kind); err != nil {
-			return store.NewOperation{}, err
-		}
-		return store.NewOperation{Kind: kind, Application: v.ID, Revision: v.Revision}, nil
+		return wantIn(tx, v.ID, kind, wanted)
 	})
+}
+
+// wantIn writes what is wanted of an application, and gives the operation that waits for it.
+func wantIn(tx *store.Tx, id api.ApplicationID, kind api.OperationKind, wanted store.ApplicationWanted) (store.NewOperation, error) {
+	v, err := tx.SetApplicationWanted(id, wanted)
+	if err != nil {
+		return store.NewOperation{}, err
+	}
+	if err := supersede(tx, id, 0, kind); err != nil {
+		return store.NewOperation{}, err
+	}
+	return store.NewOperation{Owner: v.Owner, Kind: kind, Application: id, Revision: v.Revision}, nil
 }
 
 // supersede cancels the open operations whose end a stop or a removal makes impossible: of the service, or of the whole

@@ -196,7 +196,11 @@ func (d *Director) Authorities(ctx context.Context) (api.CAState, error) {
 		if err != nil {
 			return err
 		}
-		out, err = caState(r, rows)
+		t, err := newTrust(rows)
+		if err != nil {
+			return err
+		}
+		out, err = caState(r, t)
 		return err
 	})
 	return out, problem(err)
@@ -204,21 +208,19 @@ func (d *Director) Authorities(ctx context.Context) (api.CAState, error) {
 
 const shownNodes = 20 // of those that wait
 
-func caState(r *store.Read, rows []store.Authority) (api.CAState, error) {
-	t, err := newTrust(rows)
-	if err != nil {
-		return api.CAState{}, err
-	}
-	var out api.CAState
-	if len(rows) > 1 {
+func caState(r *store.Read, t *trust) (out api.CAState, err error) {
+	if len(t.rows) > 1 {
 		if out.Waiting, out.Nodes, err = r.NodesWithout(t.name, shownNodes); err != nil {
 			return api.CAState{}, err
 		}
 	}
+	if out.Users, err = r.CertificatesNotBy(authorityID(t.roots[0])); err != nil {
+		return api.CAState{}, err
+	}
 	out.Step = t.step(out.Waiting)
 	for i, c := range t.roots {
 		out.Authorities = append(out.Authorities, api.Authority{
-			Fingerprint: certs.Fingerprint(c), Created: rows[i].Created, Ends: c.NotAfter,
+			Fingerprint: certs.Fingerprint(c), Created: t.rows[i].Created, Ends: c.NotAfter,
 			Signs: bytes.Equal(c.Raw, t.signer.Certificate().Raw), Serves: bytes.Equal(c.Raw, t.serving.Certificate().Raw),
 		})
 	}
@@ -236,13 +238,18 @@ func (d *Director) RotateCA(ctx context.Context, a Actor) (api.CAState, error) {
 }
 
 // RetireCA ends a rotation: only the new authority is trusted, and the director shows a certificate of it. While nodes wait
-// that is refused, unless it is forced; those are replaced then, as silent ones are.
+// that is refused, unless it is forced; those are replaced then, as silent ones are. So it is while the old one vouches for
+// certificates of users, which end then.
 func (d *Director) RetireCA(ctx context.Context, a Actor, in api.CARetire) (api.CAState, error) {
 	return d.changeCA(ctx, a, "ca.retired", func(tx *store.Tx, rows []store.Authority) error {
 		if len(rows) == 1 {
 			return api.Errorf(api.CodeConflict, "there is only one certificate authority; begin a rotation by cps ca rotate")
 		}
-		state, err := caState(&tx.Read, rows)
+		t, err := newTrust(rows)
+		if err != nil {
+			return err
+		}
+		state, err := caState(&tx.Read, t)
 		if err != nil {
 			return err
 		}
@@ -250,7 +257,14 @@ func (d *Director) RetireCA(ctx context.Context, a Actor, in api.CARetire) (api.
 			return api.Errorf(api.CodeConflict, "the rotation is at the step %s and waits for %d nodes (the first: %s); without them the old authority can only be retired by force",
 				state.Step, state.Waiting, state.Nodes)
 		}
+		if state.Users > 0 && !in.Force {
+			return api.Errorf(api.CodeConflict, "the old authority vouches for %d certificates of users that still open something: see cps ca certificates --role user; cps renews them when it is used, and by force they end",
+				state.Users)
+		}
 		if err := tx.SignBy(rows[0].ID); err != nil {
+			return err
+		}
+		if err := tx.RevokeNotBy(authorityID(t.roots[0]), "its authority is retired"); err != nil {
 			return err
 		}
 		for _, old := range rows[1:] {

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net/netip"
 	"path/filepath"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"conpaas/certs/ca"
 	"conpaas/client/api"
 	"conpaas/client/daemon"
+	"conpaas/director/store"
 )
 
 // Fingerprint is that of the CA certificate by which people know the installation: the one that vouches for the director.
@@ -49,8 +52,27 @@ func (d *Director) Certificate() func(*tls.ClientHelloInfo) (*tls.Certificate, e
 			d.log.Error("the director's certificate could not be made", daemon.KeyError, err)
 			return current, err
 		}
+		d.recordOwn(made.Leaf, serving)
 		current, by, renew = made, serving, now.Add(made.Leaf.NotAfter.Sub(now)*2/3)
 		return current, nil
+	}
+}
+
+// recordOwn has the list of certificates show the one that the director shows now. That it cannot be written must not keep
+// anybody out.
+func (d *Director) recordOwn(c *x509.Certificate, by *ca.Authority) {
+	id := certs.Identity{Deployment: d.store.Installation().Name, Role: certs.RoleDirector}
+	err := d.store.Update(context.Background(), "certificate.shown", func(tx *store.Tx) error {
+		if err := tx.RevokeIdentity(id.String(), "the director has another one"); err != nil {
+			return err
+		}
+		_, err := tx.AddCertificate(store.Certificate{
+			Serial: certs.Serial(c), Identity: id.String(), Role: string(id.Role), Signer: authorityID(by.Certificate()), NotAfter: c.NotAfter,
+		})
+		return err
+	})
+	if err != nil {
+		d.log.Warn("the director's new certificate could not be recorded", daemon.KeyError, err)
 	}
 }
 

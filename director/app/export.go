@@ -12,6 +12,7 @@ import (
 type UserExport struct {
 	User         api.User
 	Tokens       iter.Seq2[api.UserToken, error]
+	Certificates iter.Seq2[api.UserCertificate, error]
 	Applications iter.Seq2[api.Application, error]
 	Events       iter.Seq2[api.Event, error]
 }
@@ -26,6 +27,7 @@ func (d *Director) ExportUser(ctx context.Context, a Actor, ref string) (UserExp
 	return UserExport{
 		User:         u,
 		Tokens:       pages(func(p Page) (api.List[api.UserToken], error) { return d.Tokens(ctx, self, me, p) }),
+		Certificates: pages(func(p Page) (api.List[api.UserCertificate], error) { return d.UserCertificates(ctx, self, me, p) }),
 		Applications: pages(func(p Page) (api.List[api.Application], error) { return d.Applications(ctx, self, p) }),
 		Events:       pages(func(p Page) (api.List[api.Event], error) { return d.eventsOf(ctx, u.ID, p) }),
 	}, nil

@@ -28,8 +28,8 @@ const (
 	keyWait   = 10 * time.Second // for the manager to learn a joining agent's key
 )
 
-// NodeCaller tells which node is at the other end of a TLS connection with a client certificate.
-func (d *Director) NodeCaller(ctx context.Context, cs *tls.ConnectionState) (wire.Caller, error) {
+// CertificateCaller tells which node or user is at the other end of a TLS connection with a client certificate.
+func (d *Director) CertificateCaller(ctx context.Context, cs *tls.ConnectionState) (wire.Caller, error) {
 	now := time.Now()
 	peer, err := mtls.Verify(cs, d.trust.Load().pool, now)
 	if err != nil {
@@ -39,10 +39,13 @@ func (d *Director) NodeCaller(ctx context.Context, cs *tls.ConnectionState) (wir
 		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: it ended at %s, too long ago to be renewed", peer.Certificate.NotAfter)
 	}
 	id := peer.Identity
-	kinds := map[certs.Role]wire.Kind{certs.RoleManager: wire.KindManager, certs.RoleAgent: wire.KindAgent}
+	kinds := map[certs.Role]wire.Kind{certs.RoleManager: wire.KindManager, certs.RoleAgent: wire.KindAgent, certs.RoleUser: wire.KindUser}
 	kind, ok := kinds[id.Role]
 	if !ok || id.Deployment != d.store.Installation().Name {
-		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: %s is no node of this installation", id)
+		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: %s is no node or user of this installation", id)
+	}
+	if kind == wire.KindUser {
+		return d.userCaller(ctx, peer)
 	}
 	var revoked bool
 	err = d.store.View(ctx, func(r *store.Read) error {
@@ -51,9 +54,13 @@ func (d *Director) NodeCaller(ctx context.Context, cs *tls.ConnectionState) (wir
 		return err
 	})
 	if err != nil || revoked {
-		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: it is revoked or was not issued here")
+		return wire.Caller{}, errRevoked()
 	}
 	return wire.Caller{Kind: kind, Identity: id, Expired: peer.Expired}, nil
+}
+
+func errRevoked() error {
+	return api.Errorf(api.CodeUnauthenticated, "client certificate: it is revoked or was not issued here")
 }
 
 // Join is the first call of a machine. Its token is bound to the first key that uses it: the same key gets an answer again, another
@@ -144,32 +151,51 @@ func (d *Director) identity(v store.Application, n store.Node) certs.Identity {
 	}
 }
 
-// issue gives a certificate and the CA certificates to trust with it. It begins with its authority, so that no clock is too
-// late for it. joining is the node that has none yet: what it is given is what it has; of others their reports say that.
+// issue gives a node's certificate and the CA certificates to trust with it. joining is the node that has none yet: what it
+// is given is what it has; of others their reports say that.
 func (d *Director) issue(ctx context.Context, id certs.Identity, key any, joining api.NodeID) (certificate, bundle string, err error) {
 	t := d.trust.Load()
-	issued, err := t.signer.Issue(ca.Request{
-		Identity: id, PublicKey: key, NotBefore: t.signer.Certificate().NotBefore, NotAfter: time.Now().Add(d.config.Certificates.Node),
-		Client: true, Server: id.Role == certs.RoleManager,
-	})
+	pem, row, err := t.issue(id, key, time.Now().Add(d.config.Certificates.Node))
 	if err != nil {
-		return "", "", fmt.Errorf("certificate of %s: %w", id, err)
+		return "", "", err
 	}
 	err = d.store.Update(ctx, "certificate.issued", func(tx *store.Tx) error {
-		if err := tx.AddCertificate(issued.Serial, id.String(), issued.NotAfter); err != nil || joining == "" {
+		if _, err := tx.AddCertificate(row); err != nil || joining == "" {
 			return err
 		}
 		_, err := tx.UpdateNode(joining, store.NodeChange{Trust: t.name})
 		return err
 	})
-	return string(issued.PEM), string(t.pem), problem(err)
+	return pem, string(t.pem), problem(err)
 }
 
-// Renew gives a new certificate for the identity of the calling one, while its node is of use.
-func (d *Director) Renew(ctx context.Context, id certs.Identity, in api.RenewRequest) (api.RenewAnswer, error) {
+// issue signs a certificate and gives what the database is to know of it, before it is handed out. It begins with its
+// authority, so that no clock is too late for it.
+func (t *trust) issue(id certs.Identity, key any, end time.Time) (pem string, row store.Certificate, err error) {
+	issued, err := t.signer.Issue(ca.Request{
+		Identity: id, PublicKey: key, NotBefore: t.signer.Certificate().NotBefore, NotAfter: end,
+		Client: true, Server: id.Role == certs.RoleManager,
+	})
+	if err != nil {
+		return "", row, fmt.Errorf("certificate of %s: %w", id, err)
+	}
+	return string(issued.PEM), store.Certificate{
+		Serial: issued.Serial, Identity: id.String(), Role: string(id.Role), Signer: authorityID(t.signer.Certificate()), NotAfter: issued.NotAfter,
+	}, nil
+}
+
+// authorityID names an authority as the database does.
+func authorityID(c *x509.Certificate) string { return hex.EncodeToString(c.SubjectKeyId) }
+
+// Renew gives a new certificate for the identity of the calling one, while its node or user is of use; serial is that of
+// the calling one.
+func (d *Director) Renew(ctx context.Context, id certs.Identity, serial string, in api.RenewRequest) (api.RenewAnswer, error) {
 	key, err := ca.ParseCSR([]byte(in.CSR))
 	if err != nil {
 		return api.RenewAnswer{}, api.InField("csr", "%v", err)
+	}
+	if id.Role == certs.RoleUser {
+		return d.renewUser(ctx, id, serial, key)
 	}
 	n, err := d.node(ctx, api.NodeID(id.Node))
 	if err != nil || !acts(n) {

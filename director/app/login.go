@@ -10,41 +10,50 @@ import (
 	"conpaas/director/store"
 )
 
-// Login exchanges a password for a token. Unknown users and wrong passwords get the same answer in the same time;
-// from is the caller's IP address, for the limit on tries.
+// Login exchanges a password, and a code where the account has a second factor, for a token. Unknown users, wrong passwords
+// and wrong codes get the same answer in the same time. That a code is needed is said before the password is looked at, and
+// of half of the names that nobody has as well; from is the caller's IP address, for the limit on tries.
 func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.Token, error) {
 	address, err := d.try(in.Username, from, "failed logins")
 	if err != nil {
 		return api.Token{}, err
 	}
 	var u store.User
+	var asks bool
 	err = d.store.View(ctx, func(r *store.Read) error {
 		u, err = r.FindUser(in.Username)
+		asks = u.TOTP
 		if notFound(err) {
-			u, err = store.User{}, nil
+			u, asks, err = store.User{}, r.Feigned(in.Username), nil
 		}
 		return err
 	})
 	if err != nil {
 		return api.Token{}, problem(err)
 	}
-	ok, rehash, err := d.passwords.Verify(ctx, u.Password, in.Password.Reveal())
+	if asks && in.Code == "" {
+		return api.Token{}, api.Errorf(api.CodeSecondFactor, "a code of the second factor is needed")
+	}
+	proof, err := d.prove(ctx, u, in.Password, in.Code)
 	if err != nil {
 		return api.Token{}, err
 	}
-	if !ok || u.Disabled {
-		return api.Token{}, api.Errorf(api.CodeUnauthenticated, "wrong user name or password")
+	wrong := api.Errorf(api.CodeUnauthenticated, "wrong user name, password or code")
+	if !proof.ok || u.Disabled {
+		return api.Token{}, wrong
 	}
-	d.logins.Succeeded(in.Username, address)
 	token, hash := auth.NewToken()
 	expires := time.Now().UTC().Add(auth.TokenLife)
 	var newHash string
-	if rehash {
+	if proof.rehash {
 		if newHash, err = d.passwords.Hash(ctx, in.Password.Reveal()); err != nil && !errors.Is(err, auth.ErrPassword) {
 			return api.Token{}, err
 		}
 	}
 	err = d.store.Update(ctx, "user.login", func(tx *store.Tx) error {
+		if err := proof.use(tx); err != nil {
+			return wrong // another login was faster with this code
+		}
 		if newHash != "" {
 			if err := tx.RehashPassword(u.ID, newHash); err != nil {
 				return err
@@ -53,7 +62,11 @@ func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.To
 		_, err := tx.AddToken(hash, store.Token{User: u.ID, Expires: expires})
 		return err
 	})
-	return api.Token{Token: token, Expires: expires, User: showUser(u)}, problem(err)
+	if err != nil {
+		return api.Token{}, problem(err)
+	}
+	d.logins.Succeeded(in.Username, address)
+	return api.Token{Token: token, Expires: expires, User: showUser(u)}, nil
 }
 
 // Authenticate tells whose token it is.

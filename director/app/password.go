@@ -10,7 +10,7 @@ import (
 	"conpaas/director/store"
 )
 
-// ChangePassword gives a user another password and ends its tokens. Who changes its own says the old one, so that a lost
+// ChangePassword gives a user another password and ends its tokens and certificates. Who changes its own says the old one, so that a lost
 // token does not take the account over; from is the caller's IP address, for the limit on tries.
 func (d *Director) ChangePassword(ctx context.Context, a Actor, ref string, in api.PasswordChange, from string) error {
 	u, err := d.findAccount(ctx, a, ref)
@@ -21,7 +21,7 @@ func (d *Director) ChangePassword(ctx context.Context, a Actor, ref string, in a
 		return api.InField("new", "%s", err.Error())
 	}
 	if u.ID == a.ID {
-		if err := d.checkPassword(ctx, u, in.Old, from); err != nil {
+		if err := d.checkPassword(ctx, u, "old", in.Old, from); err != nil {
 			return err
 		}
 	}
@@ -32,8 +32,8 @@ func (d *Director) ChangePassword(ctx context.Context, a Actor, ref string, in a
 	return problem(d.store.Update(ctx, "user.password", func(tx *store.Tx) error { return tx.SetPassword(u.ID, hash) }))
 }
 
-// checkPassword makes sure that a user who is logged in knows the password.
-func (d *Director) checkPassword(ctx context.Context, u store.User, password api.Secret, from string) error {
+// checkPassword makes sure that a user who is logged in knows the password, which a member of the request has.
+func (d *Director) checkPassword(ctx context.Context, u store.User, field string, password api.Secret, from string) error {
 	address, err := d.try(u.Name, from, "failed logins")
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (d *Director) checkPassword(ctx context.Context, u store.User, password api
 		return err
 	}
 	if !ok {
-		return api.InField("old", "this is not your password")
+		return api.InField(field, "this is not your password")
 	}
 	d.logins.Succeeded(u.Name, address)
 	return nil

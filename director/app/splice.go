@@ -161,7 +161,7 @@ func (d *Director) whileAllowed(ctx context.Context, r *http.Request, id certs.I
 	tick := time.NewTicker(spliceCheck)
 	defer tick.Stop()
 	for {
-		if c, err := d.NodeCaller(ctx, r.TLS); ctx.Err() == nil && (err != nil || c.Expired) {
+		if c, err := d.CertificateCaller(ctx, r.TLS); ctx.Err() == nil && (err != nil || c.Expired) {
 			return errors.Join(err, errNotAllowed)
 		}
 		if _, _, err := d.spliced(ctx, id); ctx.Err() == nil && err != nil {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -56,15 +55,13 @@ func (d *Director) CreateToken(ctx context.Context, a Actor, ref string, calling
 	if err := checkName(in.Name); err != nil {
 		return api.TokenCreated{}, err
 	}
-	least, most := int64(tokenLeast/time.Second), int64(tokenMost/time.Second)
-	life := cmp.Or(in.Seconds, int64(tokenDefault/time.Second))
-	if life < least || life > most {
-		return api.TokenCreated{}, api.InField("seconds", "%d: want %d to %d (%d days)", life, least, most, most/(24*60*60))
+	life, err := lifeOf(in.Seconds, tokenDefault)
+	if err != nil {
+		return api.TokenCreated{}, err
 	}
-	callingHash, _ := auth.HashToken(calling)
 	token, hash := auth.NewToken()
 	var t store.Token
-	err := d.store.Update(ctx, "token.created", func(tx *store.Tx) error {
+	err = d.store.Update(ctx, "token.created", func(tx *store.Tx) error {
 		u, err := account(&tx.Read, a, ref)
 		if err != nil {
 			return err
@@ -72,20 +69,30 @@ func (d *Director) CreateToken(ctx context.Context, a Actor, ref string, calling
 		if u.ID != a.ID {
 			return api.Errorf(api.CodeForbidden, "only user %q makes tokens of its own", u.Name)
 		}
-		_, caller, err := tx.TokenUser(callingHash)
-		if err != nil {
+		if err := loggedIn(&tx.Read, a, calling); err != nil {
 			return err
 		}
-		if caller.Name != "" {
-			return api.Errorf(api.CodeForbidden, "token %q was made for a program and makes no others; log in: cps login", caller.Name)
-		}
-		t, err = tx.AddToken(hash, store.Token{User: u.ID, Name: in.Name, Expires: tx.Now().Add(time.Duration(life) * time.Second)})
+		t, err = tx.AddToken(hash, store.Token{User: u.ID, Name: in.Name, Expires: tx.Now().Add(life)})
 		return err
 	})
 	if err != nil {
 		return api.TokenCreated{}, taken(err, "token", in.Name)
 	}
 	return api.TokenCreated{UserToken: showToken(t), Token: token}, nil
+}
+
+// loggedIn makes sure that the token of a request is that of a login of the actor. What opens the account otherwise makes
+// nothing that would outlive it.
+func loggedIn(r *store.Read, a Actor, calling api.Secret) error {
+	hash, _ := auth.HashToken(calling)
+	u, t, err := r.TokenUser(hash)
+	switch {
+	case notFound(err) || err == nil && u.ID != a.ID:
+		return api.Errorf(api.CodeForbidden, "a certificate makes no tokens and no other certificates; log in: cps login")
+	case err == nil && t.Name != "":
+		return api.Errorf(api.CodeForbidden, "token %q was made for a program and makes no others, and no certificates; log in: cps login", t.Name)
+	}
+	return err
 }
 
 // RevokeToken ends a token by name or id; those of others are for administrators.

@@ -39,12 +39,26 @@ func (d *Director) findAccount(ctx context.Context, a Actor, ref string) (u stor
 
 // User gives a user: the actor, or for an administrator anyone.
 func (d *Director) User(ctx context.Context, a Actor, ref string) (api.User, error) {
-	u, err := d.findAccount(ctx, a, ref)
-	return showUser(u), err
+	var out api.User
+	err := d.store.View(ctx, func(r *store.Read) error {
+		u, err := account(r, a, ref)
+		if err != nil {
+			return err
+		}
+		if out = showUser(u); out.Deleting != nil {
+			out.Deleting.Applications, err = leftOf(r, u.ID)
+		}
+		return err
+	})
+	return out, problem(err)
 }
 
 func showUser(u store.User) api.User {
-	return api.User{ID: u.ID, Name: u.Name, Role: u.Role, Disabled: u.Disabled, Created: u.Created, Profile: u.Profile}
+	out := api.User{ID: u.ID, Name: u.Name, Role: u.Role, Disabled: u.Disabled, TOTP: u.TOTP, Created: u.Created, Profile: u.Profile}
+	if !u.Deleting.IsZero() {
+		out.Deleting = &api.UserDeletion{Since: u.Deleting}
+	}
+	return out
 }
 
 // Users gives a page of all users; it is for administrators.
@@ -178,38 +192,4 @@ func changeUser(tx *store.Tx, u store.User, in api.UserChange) error {
 		return tx.SetDisabled(u.ID, *in.Disabled)
 	}
 	return nil
-}
-
-// DeleteUser removes a user with its tokens; it is for administrators. It is refused while the user has applications.
-func (d *Director) DeleteUser(ctx context.Context, a Actor, ref string) error {
-	return problem(d.store.Update(ctx, "user.deleted", func(tx *store.Tx) error {
-		u, err := account(&tx.Read, a, ref)
-		if err != nil {
-			return err
-		}
-		if err := nothingLeft(tx, u); err != nil {
-			return err
-		}
-		return tx.DeleteUser(u.ID)
-	}))
-}
-
-// nothingLeft says which applications a user has.
-func nothingLeft(tx *store.Tx, u store.User) error {
-	const most = 10
-	left, next, err := tx.Applications(u.ID, store.Page{Limit: most})
-	if err != nil || len(left) == 0 {
-		return err
-	}
-	names := make([]string, len(left))
-	for i, v := range left {
-		names[i] = fmt.Sprintf("%q (%s)", v.Name, v.State)
-		if v.Wanted == store.ApplicationDeleted {
-			names[i] = fmt.Sprintf("%q (being deleted)", v.Name)
-		}
-	}
-	if next != 0 {
-		names = append(names, "…")
-	}
-	return api.Errorf(api.CodeConflict, "user %q still has the applications %s; they have to be deleted first", u.Name, strings.Join(names, ", "))
 }

@@ -132,7 +132,7 @@ func TestDisabledUsers(t *testing.T) {
 	}
 	_, err := d.Authenticate(ctx, token)
 	fails(t, err, api.CodeUnauthenticated, "not valid")
-	_, wrong := d.Login(ctx, api.Login{Username: "nobody", Password: secret}, "192.0.2.1")
+	_, wrong := d.Login(ctx, api.Login{Username: "nobody", Password: secret, Code: "000000"}, "192.0.2.1")
 	_, err = d.Login(ctx, api.Login{Username: "alice", Password: secret}, "192.0.2.1")
 	fails(t, err, api.CodeUnauthenticated, wrong.Error())
 	must[api.User](t)(d.ChangeUser(ctx, d.Admin(), "alice", api.UserChange{Disabled: to(false)}))
@@ -149,10 +149,10 @@ func TestTheLastAdminStays(t *testing.T) {
 		_, err := d.ChangeUser(ctx, d.Admin(), "admin", in)
 		fails(t, err, api.CodeConflict, "the last admin")
 	}
-	fails(t, d.DeleteUser(ctx, d.Admin(), "me"), api.CodeConflict, "the last admin")
+	fails(t, d.DeleteUser(ctx, d.Admin(), "me", false), api.CodeConflict, "the last admin")
 	must[api.User](t)(d.ChangeUser(ctx, d.Admin(), "alice", api.UserChange{Role: to(api.RoleAdmin)}))
 	alice.Admin = true
-	if err := d.DeleteUser(ctx, alice, "admin"); err != nil {
+	if err := d.DeleteUser(ctx, alice, "admin", false); err != nil {
 		t.Errorf("with another admin there: %v", err)
 	}
 }
@@ -163,7 +163,7 @@ func TestUsersWithApplicationsStay(t *testing.T) {
 	alice := user(t, d, "alice")
 	token := tokenOf(t, d, "alice", secret)
 	must[api.Application](t)(d.CreateApplication(ctx, alice, api.ApplicationCreate{Name: "shop"}))
-	fails(t, d.DeleteUser(ctx, d.Admin(), "alice"), api.CodeConflict, `user "alice" still has the applications "shop" (INIT)`)
+	fails(t, d.DeleteUser(ctx, d.Admin(), "alice", false), api.CodeConflict, `user "alice" still has the applications "shop" (INIT)`)
 	must[app.Actor](t)(d.Authenticate(ctx, token))
 	must[api.Operation](t)(d.DeleteApplication(ctx, alice, "shop"))
 	directortest.Await(t, 30*time.Second, "the application is gone", func() error {
@@ -173,7 +173,7 @@ func TestUsersWithApplicationsStay(t *testing.T) {
 		}
 		return err
 	})
-	if err := d.DeleteUser(ctx, d.Admin(), "alice"); err != nil {
+	if err := d.DeleteUser(ctx, d.Admin(), "alice", false); err != nil {
 		t.Fatal(err)
 	}
 	_, err := d.Authenticate(ctx, token)

@@ -17,7 +17,8 @@ func (s *server) bootstrapRoutes() {
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: "/v1/renew", ID: "renew", Summary: "A new certificate for the identity of the one that calls"},
 		renewal(), func(ctx context.Context, in *body[api.RenewRequest]) (*body[api.RenewAnswer], error) {
-			return answer(s.director.Renew(ctx, wire.CallerFrom(ctx).Identity, in.Body))
+			caller := wire.CallerFrom(ctx)
+			return answer(s.director.Renew(ctx, caller.Identity, caller.Serial, in.Body))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/parent", ID: "parent", Summary: "Where an agent finds the manager of its application now"},
 		agentNode(), func(ctx context.Context, _ *struct{}) (*body[api.Parent], error) {

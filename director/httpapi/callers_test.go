@@ -118,7 +118,10 @@ func (w *world) addNodes(t *testing.T, tx *store.Tx, long time.Time) error {
 		{"revoked", ownAgent, certs.RoleAgent, now.Add(time.Hour), w.authority, true, true},
 		{"unlisted", ownAgent, certs.RoleAgent, now.Add(time.Hour), w.authority, false, false},
 		{"otherca", ownAgent, certs.RoleAgent, now.Add(time.Hour), foreign, true, false},
-		{"usercert", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
+		{"usercert", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, true},
+		{"certified", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
+		{"laptop", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
+		{"spare", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
 		{"elsewhere", ownAgent, certs.RoleAgent, now.Add(time.Hour), w.authority, true, false},
 		{"misplaced", ownAgent, certs.RoleAgent, now.Add(time.Hour), w.authority, true, false},
 	} {
@@ -127,8 +130,11 @@ func (w *world) addNodes(t *testing.T, tx *store.Tx, long time.Time) error {
 			return err
 		}
 		id := certs.Identity{Deployment: deployment, Role: n.role, User: "2", Application: ownApplication, Node: n.node}
-		if n.node == "" {
-			id.Application = ""
+		if n.role == certs.RoleUser {
+			id.Application, id.User = "", "3" // of the stranger
+		}
+		if n.name == "laptop" || n.name == ownCertificate {
+			id.User = ownUser
 		}
 		if n.name == "misplaced" {
 			id.Application = "2"
@@ -141,7 +147,11 @@ func (w *world) addNodes(t *testing.T, tx *store.Tx, long time.Time) error {
 			return err
 		}
 		if n.known {
-			if err := tx.AddCertificate(issued.Serial, id.String(), issued.NotAfter); err != nil {
+			row := store.Certificate{Serial: issued.Serial, Identity: id.String(), Role: string(id.Role), Name: n.name, NotAfter: issued.NotAfter}
+			if n.role == certs.RoleUser {
+				row.User = api.UserID(map[string]int64{"2": 2, "3": 3}[id.User])
+			}
+			if _, err := tx.AddCertificate(row); err != nil {
 				return err
 			}
 		}

@@ -34,6 +34,8 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.accountRoutes()
 	s.userRoutes()
 	s.tokenRoutes()
+	s.certificateRoutes()
+	s.factorRoutes()
 	s.caRoutes()
 	s.cloudRoutes()
 	s.applicationRoutes()
@@ -47,10 +49,10 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	return s.api
 }
 
-// authenticate finds out who calls: a node by its certificate, a relay by its proof, a user by its token.
+// authenticate finds out who calls: a node or a user by its certificate, a relay by its proof, a user by its token.
 func (s *server) authenticate(r *http.Request) (wire.Caller, error) {
 	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
-		return s.director.NodeCaller(r.Context(), r.TLS)
+		return s.director.CertificateCaller(r.Context(), r.TLS)
 	}
 	if relay, ok := strings.CutPrefix(r.Header.Get("Authorization"), api.RelayScheme); ok {
 		key, proof, _ := strings.Cut(relay, " ")

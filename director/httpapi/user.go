@@ -35,11 +35,15 @@ func (s *server) userRoutes() {
 		) (*body[api.User], error) {
 			return answer(s.director.ChangeUser(ctx, actor(ctx), in.User, in.Body))
 		})
-	wire.Register(s.api, wire.Route{Method: http.MethodDelete, Path: one, ID: "delete-user", Summary: "Delete a user who has no applications", Status: http.StatusNoContent},
-		admin(), func(ctx context.Context, in *UserPath) (*struct{}, error) {
-			return nil, s.director.DeleteUser(ctx, actor(ctx), in.User)
+	wire.Register(s.api, wire.Route{Method: http.MethodDelete, Path: one, ID: "delete-user", Summary: "Delete a user; one who has applications only with them, and after them", Status: http.StatusNoContent},
+		admin(), func(ctx context.Context, in *struct {
+			UserPath
+			Applications bool `query:"with_applications" doc:"Close the account now, delete its applications, and it with the last of them"`
+		},
+		) (*struct{}, error) {
+			return nil, s.director.DeleteUser(ctx, actor(ctx), in.User, in.Applications)
 		})
-	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/password", ID: "change-password", Summary: "Give a user another password and end its tokens (body PasswordChange)", Status: http.StatusNoContent},
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/password", ID: "change-password", Summary: "Give a user another password and end its tokens and certificates (body PasswordChange)", Status: http.StatusNoContent},
 		user(), s.changePassword)
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/export", ID: "export-user", Summary: "What is known of a user, without secrets (answer UserExport)"},
 		user(), s.exportUser)

@@ -21,6 +21,7 @@ const deployment = "conpaas"
 const (
 	ownUser        = "2"
 	ownToken       = "robot"
+	ownCertificate = "spare"
 	ownApplication = "1"
 	ownService     = "1"
 	ownManager     = "n1"
@@ -100,7 +101,7 @@ func (w *world) routes() []wire.RouteInfo {
 // values are those of the parameters of paths that name what the owner has.
 func (w *world) values() map[string]string {
 	return map[string]string{
-		"user": ownUser, "token": ownToken, "application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation,
+		"user": ownUser, "token": ownToken, "certificate": ownCertificate, "application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation,
 		"cloud": "default", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "sha256": strings.Repeat("a", 64),
 	}
 }

@@ -308,9 +308,13 @@ func TestCertificates(t *testing.T) {
 	s := openStore(t, t.TempDir(), Options{Now: c.Now})
 	end := c.now.Add(30 * 24 * time.Hour)
 	update(t, s, func(tx *Tx) error {
-		return errors.Join(tx.AddCertificate("aa", "conpaas:x/agent", end), tx.AddCertificate("bb", "conpaas:x/agent", end), tx.AddCertificate("cc", "conpaas:y", end))
+		return errors.Join(second(tx.AddCertificate(Certificate{Serial: "aa", Identity: "conpaas:x/agent", NotAfter: end})),
+			second(tx.AddCertificate(Certificate{Serial: "bb", Identity: "conpaas:x/agent", NotAfter: end})),
+			second(tx.AddCertificate(Certificate{Serial: "cc", Identity: "conpaas:y", NotAfter: end})))
 	})
-	updateFails(t, s, ErrExists, func(tx *Tx) error { return tx.AddCertificate("aa", "conpaas:z", end) })
+	updateFails(t, s, ErrExists, func(tx *Tx) error {
+		return second(tx.AddCertificate(Certificate{Serial: "aa", Identity: "conpaas:z", NotAfter: end}))
+	})
 	updateFails(t, s, ErrNotFound, func(tx *Tx) error { return tx.RevokeCertificate("dd", "") })
 	update(t, s, func(tx *Tx) error { return tx.RevokeCertificate("aa", "lost") })
 	first := c.now
@@ -321,8 +325,8 @@ func TestCertificates(t *testing.T) {
 	view(t, s, func(r *Read) error {
 		got, err := r.CertificatesOf("conpaas:x/agent")
 		want := []Certificate{
-			{Serial: "aa", Identity: "conpaas:x/agent", Created: first, NotAfter: end, Revoked: first, Reason: "lost"},
-			{Serial: "bb", Identity: "conpaas:x/agent", Created: first, NotAfter: end, Revoked: c.now, Reason: "node deleted"},
+			{ID: 1, Serial: "aa", Identity: "conpaas:x/agent", Created: first, NotAfter: end, Revoked: first, Reason: "lost"},
+			{ID: 2, Serial: "bb", Identity: "conpaas:x/agent", Created: first, NotAfter: end, Revoked: c.now, Reason: "node deleted"},
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("certificates (-want +got):\n%s", d)

@@ -165,6 +165,11 @@ func (tx *Tx) CreateApplication(n NewApplication) (Application, error) {
 		OwnerID: int64(n.Owner), Name: n.Name, Cloud: n.Cloud, Wanted: string(ApplicationStopped), State: string(api.StateInit),
 		Since: tx.now, Revision: 1, Prefix: n.Prefix.String(), ServiceBits: n.ServiceBits, Created: tx.now,
 	}
+	if owner, err := tx.User(n.Owner); err != nil {
+		return Application{}, err
+	} else if !owner.Deleting.IsZero() { // by a request that was under way
+		return Application{}, fmt.Errorf("user %q is being deleted: %w", owner.Name, ErrConflict)
+	}
 	if err := tx.freeName(&applicationRow{}, n.Name, 0, "owner_id = ?", int64(n.Owner)); err != nil {
 		return Application{}, fmt.Errorf("application %q: %w", n.Name, err)
 	}
@@ -242,7 +247,7 @@ func (tx *Tx) SetSettled(id api.ApplicationID, revision uint64) error {
 }
 
 // PurgeApplication forgets an application that is wanted deleted, with its services and nodes; its operations and
-// events stay. ErrConflict while one of its nodes is not gone.
+// events stay. An owner who waits for the end of the last one goes with it. ErrConflict while one of its nodes is not gone.
 func (tx *Tx) PurgeApplication(id api.ApplicationID) error {
 	row, err := tx.applicationRow(id)
 	if err != nil {
@@ -267,7 +272,10 @@ func (tx *Tx) PurgeApplication(id api.ApplicationID) error {
 		return rowError(err, "purge application %s", id)
 	}
 	_, err = tx.AddEvent(Event{Owner: api.UserID(row.OwnerID), Application: id, Kind: "application.deleted", Text: fmt.Sprintf("application %q is deleted", row.Name)})
-	return err
+	if err != nil {
+		return err
+	}
+	return tx.leaveWith(api.UserID(row.OwnerID))
 }
 
 func withReason(text, reason string) string {

@@ -1,24 +1,39 @@
 package store
 
 import (
+	"fmt"
 	"time"
+
+	"conpaas/client/api"
 )
 
 // Certificate is one that this installation has issued.
 type Certificate struct {
-	Serial   string // hexadecimal, unique
-	Identity string // URI form
+	ID       int64
+	Serial   string     // hexadecimal, unique
+	Identity string     // URI form
+	Role     string     // of the identity
+	User     api.UserID // of a user's certificate; 0: of another role
+	Signer   string     // subject key id of the authority, hexadecimal; "" where it was not recorded
+	Name     string     // that a user has given it
 	Created  time.Time
 	NotAfter time.Time
+	Used     time.Time // as UseCertificate was told; zero: never
 	Revoked  time.Time // zero: it is not
 	Reason   string    // of the revocation
 }
 
 type certificateRow struct {
-	Serial   string `gorm:"primaryKey"`
+	ID       int64 `gorm:"primaryKey;autoIncrement"`
+	Serial   string
 	Identity string
+	Role     string
+	UserID   int64
+	Signer   string
+	Name     string
 	Created  time.Time
 	NotAfter time.Time
+	Used     *time.Time
 	Revoked  *time.Time
 	Reason   string
 }
@@ -27,8 +42,8 @@ func (certificateRow) TableName() string { return "certificates" }
 
 func (r certificateRow) certificate() Certificate {
 	return Certificate{
-		Serial: r.Serial, Identity: r.Identity, Created: r.Created.UTC(), NotAfter: r.NotAfter.UTC(),
-		Revoked: utc(r.Revoked), Reason: r.Reason,
+		ID: r.ID, Serial: r.Serial, Identity: r.Identity, Role: r.Role, User: api.UserID(r.UserID), Signer: r.Signer, Name: r.Name,
+		Created: r.Created.UTC(), NotAfter: r.NotAfter.UTC(), Used: utc(r.Used), Revoked: utc(r.Revoked), Reason: r.Reason,
 	}
 }
 
@@ -46,10 +61,56 @@ func (r *Read) CertificatesOf(identity string) ([]Certificate, error) {
 	return convert(rows, certificateRow.certificate), rowError(err, "certificates of %s", identity)
 }
 
-// AddCertificate records one before it is handed out. ErrExists when the serial is taken.
-func (tx *Tx) AddCertificate(serial, identity string, notAfter time.Time) error {
-	row := certificateRow{Serial: serial, Identity: identity, Created: tx.now, NotAfter: notAfter.UTC()}
-	return rowError(tx.db.Create(&row).Error, "certificate %s", serial)
+// CertificateFilter says which certificates are wanted: those that open something now, or, with Revoked, those that are
+// revoked and would not have ended yet. Zero members want all.
+type CertificateFilter struct {
+	Role    string
+	Before  time.Time // that end before
+	Revoked bool
+}
+
+// Certificates gives a page of certificates by id, and where the next one begins (0: nowhere).
+func (r *Read) Certificates(f CertificateFilter, p Page) ([]Certificate, int64, error) {
+	query := r.db.Where("not_after > ? AND revoked IS "+map[bool]string{false: "", true: "NOT "}[f.Revoked]+"NULL", r.now)
+	if f.Role != "" {
+		query = query.Where("role = ?", f.Role)
+	}
+	if !f.Before.IsZero() {
+		query = query.Where("not_after < ?", f.Before.UTC())
+	}
+	rows, next, err := list(query, "id", p, func(r certificateRow) int64 { return r.ID })
+	return convert(rows, certificateRow.certificate), next, err
+}
+
+// UserCertificates gives a page of a user's certificates that open something now.
+func (r *Read) UserCertificates(user api.UserID, p Page) ([]Certificate, int64, error) {
+	query := r.db.Where("user_id = ? AND not_after > ? AND revoked IS NULL", int64(user), r.now)
+	rows, next, err := list(query, "id", p, func(r certificateRow) int64 { return r.ID })
+	return convert(rows, certificateRow.certificate), next, err
+}
+
+// CertificatesNotBy counts the certificates of users that open something now and that other authorities than signer have
+// signed.
+func (r *Read) CertificatesNotBy(signer string) (n int, err error) {
+	var count int64
+	err = r.db.Model(&certificateRow{}).Where("user_id <> 0 AND not_after > ? AND revoked IS NULL AND signer <> ?", r.now, signer).Count(&count).Error
+	return int(count), rowError(err, "count certificates of users")
+}
+
+// AddCertificate records one before it is handed out; ID and Created of c are set here. ErrExists when the serial is taken.
+func (tx *Tx) AddCertificate(c Certificate) (Certificate, error) {
+	row := certificateRow{
+		Serial: c.Serial, Identity: c.Identity, Role: c.Role, UserID: int64(c.User), Signer: c.Signer, Name: c.Name,
+		Created: tx.now, NotAfter: c.NotAfter.UTC(),
+	}
+	err := tx.db.Create(&row).Error
+	return row.certificate(), rowError(err, "certificate %s", c.Serial)
+}
+
+// UseCertificate records that a certificate was used now.
+func (tx *Tx) UseCertificate(id int64) error {
+	err := tx.db.Model(&certificateRow{}).Where("id = ?", id).Update("used", tx.now).Error
+	return rowError(err, "certificate %d", id)
 }
 
 // RevokeCertificate revokes one; it is no error if that has been done before, whose reason is kept.
@@ -57,16 +118,38 @@ func (tx *Tx) RevokeCertificate(serial, reason string) error {
 	if _, err := tx.Certificate(serial); err != nil {
 		return err
 	}
-	return tx.revoke(reason, "serial = ?", serial)
+	_, err := tx.revoke(reason, "serial = ?", serial)
+	return err
 }
 
 // RevokeIdentity revokes all certificates of an identity.
 func (tx *Tx) RevokeIdentity(identity, reason string) error {
-	return tx.revoke(reason, "identity = ?", identity)
+	_, err := tx.revoke(reason, "identity = ?", identity)
+	return err
 }
 
-func (tx *Tx) revoke(reason, where string, arg any) error {
-	err := tx.db.Model(&certificateRow{}).Where(where, arg).Where("revoked IS NULL").
-		Updates(map[string]any{"revoked": tx.now, "reason": reason}).Error
-	return rowError(err, "revoke certificates")
+// RevokeCertificatesOf revokes those of a user that have the serial or the name ref, all of them where ref is "". ErrNotFound
+// when there is none of ref that opens something.
+func (tx *Tx) RevokeCertificatesOf(user api.UserID, ref, reason string) error {
+	if ref == "" {
+		_, err := tx.revoke(reason, "user_id = ?", int64(user))
+		return err
+	}
+	n, err := tx.revoke(reason, "user_id = ? AND not_after > ? AND (serial = ? OR name = ?)", int64(user), tx.now, ref, ref)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("certificate %q: %w", ref, ErrNotFound)
+	}
+	return err
+}
+
+// RevokeNotBy revokes the certificates of users that other authorities than signer have signed.
+func (tx *Tx) RevokeNotBy(signer, reason string) error {
+	_, err := tx.revoke(reason, "user_id <> 0 AND signer <> ?", signer)
+	return err
+}
+
+func (tx *Tx) revoke(reason, where string, args ...any) (int64, error) {
+	result := tx.db.Model(&certificateRow{}).Where(where, args...).Where("revoked IS NULL").
+		Updates(map[string]any{"revoked": tx.now, "reason": reason})
+	return result.RowsAffected, rowError(result.Error, "revoke certificates")
 }

@@ -62,6 +62,7 @@ func TestModelsMatchTheSchema(t *testing.T) {
 		eventRow{},
 		codeVersionRow{},
 		serviceSecretRow{},
+		recoveryRow{},
 	} {
 		stmt := s.read.Model(model)
 		if err := stmt.Statement.Parse(model); err != nil {
@@ -109,7 +110,7 @@ func TestMigrationKeepsRows(t *testing.T) {
 	steps := append(migrations[:len(migrations):len(migrations)], migration{"9999_rebuild", `
 		CREATE TABLE new_users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL, password TEXT NOT NULL,
 			disabled BOOLEAN NOT NULL, created DATETIME NOT NULL, email TEXT NOT NULL, first_name TEXT NOT NULL, last_name TEXT NOT NULL,
-			affiliation TEXT NOT NULL);
+			affiliation TEXT NOT NULL, totp_sealed BLOB, totp_since DATETIME, totp_step INTEGER NOT NULL, deleting DATETIME);
 		INSERT INTO new_users SELECT * FROM users;
 		DROP TABLE users;
 		ALTER TABLE new_users RENAME TO users;
@@ -174,6 +175,7 @@ func TestRowsOfTheFirstSchema(t *testing.T) {
 	const now = "'2026-03-01 12:00:00+00:00'"
 	for _, sql := range []string{
 		"INSERT INTO users VALUES (1, 'alice', 'user', '', 0, " + now + ")",
+		"INSERT INTO certificates VALUES ('ab', 'conpaas:x/agent/1/1/n2', " + now + ", '2100-01-01 00:00:00+00:00', NULL, '')",
 		"INSERT INTO tokens VALUES ('hash', 1, " + now + ", '2100-01-01 00:00:00+00:00')",
 		"INSERT INTO applications VALUES (1, 1, 'shop', 'default', 'running', 'RUNNING', '', " + now + ", 3, 3, 1, '172.16.0.0/12', 5, 1, " + now + ")",
 		`INSERT INTO services VALUES (1, 1, 'helloworld', 'front', 'default', 'started', 'RUNNING', '', ` + now + `, '{"node":2}', '{"greeting":"Hi"}', 0, ` + now + ")",
@@ -197,6 +199,13 @@ func TestRowsOfTheFirstSchema(t *testing.T) {
 		user, token, err := r.TokenUser("hash")
 		if user.Name != "alice" || user.Profile != (api.Profile{}) || token.Name != "" || token.ID != 1 || !token.Used.IsZero() {
 			t.Errorf("the login is %+v of %+v", token, user)
+		}
+		return err
+	})
+	view(t, s, func(r *Read) error {
+		found, _, err := r.Certificates(CertificateFilter{Role: "agent"}, Page{})
+		if len(found) != 1 || found[0].Serial != "ab" || found[0].Identity != "conpaas:x/agent/1/1/n2" || found[0].User != 0 {
+			t.Errorf("the certificates of agents are %+v", found)
 		}
 		return err
 	})

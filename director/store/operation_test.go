@@ -140,7 +140,8 @@ func TestPrune(t *testing.T) {
 		ended, err := tx.CreateOperation(NewOperation{Owner: a.Owner, Application: a.ID})
 		return errors.Join(err, second(tx.StepOperation(ended.ID, life.OperationCancel, nil)),
 			second(tx.CreateOperation(NewOperation{Owner: a.Owner, Application: a.ID})),
-			second(tx.AddToken("t", Token{User: a.Owner, Expires: c.now})), tx.AddCertificate("aa", "x", c.now), tx.AddCertificate("bb", "x", c.now.Add(48*time.Hour)))
+			second(tx.AddToken("t", Token{User: a.Owner, Expires: c.now})),
+			second(tx.AddCertificate(Certificate{Serial: "aa", NotAfter: c.now})), second(tx.AddCertificate(Certificate{Serial: "bb", NotAfter: c.now.Add(48 * time.Hour)})))
 	})
 	c.now = c.now.Add(24 * time.Hour)
 	update(t, s, func(tx *Tx) error {

@@ -26,16 +26,24 @@ CREATE TABLE authorities (
 	retired     DATETIME
 , signs BOOLEAN NOT NULL DEFAULT TRUE);
 
-CREATE TABLE certificates (
-	serial    TEXT PRIMARY KEY,
+CREATE TABLE "certificates" (
+	id        INTEGER PRIMARY KEY AUTOINCREMENT,
+	serial    TEXT NOT NULL UNIQUE,
 	identity  TEXT NOT NULL,
+	role      TEXT NOT NULL,
+	user_id   INTEGER NOT NULL,
+	signer    TEXT NOT NULL,
+	name      TEXT NOT NULL,
 	created   DATETIME NOT NULL,
 	not_after DATETIME NOT NULL,
+	used      DATETIME,
 	revoked   DATETIME,
 	reason    TEXT NOT NULL
 );
 
 CREATE INDEX certificates_identity ON certificates (identity);
+
+CREATE INDEX certificates_user ON certificates (user_id);
 
 CREATE TABLE code_versions (
 	application_id INTEGER NOT NULL,
@@ -149,6 +157,13 @@ CREATE INDEX operations_open ON operations (application_id) WHERE state IN ('pen
 
 CREATE INDEX operations_owner ON operations (owner_id, seq);
 
+CREATE TABLE recovery_codes (
+	hash    TEXT PRIMARY KEY,
+	user_id INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE
+);
+
+CREATE INDEX recovery_codes_user ON recovery_codes (user_id);
+
 CREATE TABLE secrets (
 	name    TEXT PRIMARY KEY,
 	sealed  BLOB NOT NULL,
@@ -204,4 +219,4 @@ CREATE TABLE users (
 	password TEXT NOT NULL,
 	disabled BOOLEAN NOT NULL,
 	created  DATETIME NOT NULL
-, email TEXT NOT NULL DEFAULT '', first_name TEXT NOT NULL DEFAULT '', last_name TEXT NOT NULL DEFAULT '', affiliation TEXT NOT NULL DEFAULT '');
+, email TEXT NOT NULL DEFAULT '', first_name TEXT NOT NULL DEFAULT '', last_name TEXT NOT NULL DEFAULT '', affiliation TEXT NOT NULL DEFAULT '', totp_sealed BLOB, totp_since DATETIME, totp_step INTEGER NOT NULL DEFAULT 0, deleting DATETIME);

@@ -57,16 +57,38 @@ func (r *Read) Tokens(user api.UserID, p Page) ([]Token, int64, error) {
 	return convert(rows, tokenRow.token), next, err
 }
 
+// tokensMost is how many tokens of logins, and how many with a name, a user has at most.
+const tokensMost = 100
+
 // AddToken records a token by its hash; ID and Created of t are set here. ErrExists when the user has one of that name,
-// unless that has expired.
+// unless that has expired; ErrQuota when it has 100 with a name. In the place of the 101st of a login the oldest ends.
 func (tx *Tx) AddToken(hash string, t Token) (Token, error) {
 	err := tx.db.Where("user_id = ? AND name = ? AND expires <= ?", int64(t.User), t.Name, tx.now).Delete(&tokenRow{}).Error
 	if err != nil {
 		return Token{}, rowError(err, "tokens of user %d", t.User)
 	}
+	if err := tx.roomForToken(t); err != nil {
+		return Token{}, err
+	}
 	row := tokenRow{Hash: hash, UserID: int64(t.User), Name: t.Name, Created: tx.now, Expires: t.Expires.UTC()}
 	err = tx.db.Create(&row).Error
 	return row.token(), rowError(err, "token %q of user %d", t.Name, t.User)
+}
+
+func (tx *Tx) roomForToken(t Token) error {
+	named := "name <> ''"
+	if t.Name == "" {
+		named = "name = ''"
+	}
+	var live []int64
+	err := tx.db.Model(&tokenRow{}).Where("user_id = ? AND expires > ? AND "+named, int64(t.User), tx.now).Order("id").Pluck("id", &live).Error
+	switch {
+	case err != nil || len(live) < tokensMost:
+		return rowError(err, "tokens of user %d", t.User)
+	case t.Name != "":
+		return fmt.Errorf("there are %d tokens, the most that a user may have; revoke one first: %w", len(live), ErrQuota)
+	}
+	return rowError(tx.db.Delete(&tokenRow{}, live[:len(live)-tokensMost+1]).Error, "tokens of user %d", t.User)
 }
 
 // UseToken records that a token was used now; one that has ended meanwhile is no error.

@@ -16,6 +16,8 @@ type User struct {
 	Disabled bool   // may not log in, its tokens are gone
 	Created  time.Time
 	Profile  api.Profile
+	TOTP     bool      // a second factor counts
+	Deleting time.Time // since when it waits for the end of its applications to go with them; zero: it does not
 }
 
 type userRow struct {
@@ -30,6 +32,11 @@ type userRow struct {
 	FirstName   string
 	LastName    string
 	Affiliation string
+
+	TOTPSealed []byte     `gorm:"column:totp_sealed"`
+	TOTPSince  *time.Time `gorm:"column:totp_since"`
+	TOTPStep   int64      `gorm:"column:totp_step"`
+	Deleting   *time.Time
 }
 
 func (userRow) TableName() string { return "users" }
@@ -38,6 +45,7 @@ func (r userRow) user() User {
 	return User{
 		ID: api.UserID(r.ID), Name: r.Name, Role: api.UserRole(r.Role), Password: r.Password, Disabled: r.Disabled, Created: r.Created.UTC(),
 		Profile: api.Profile{Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Affiliation: r.Affiliation},
+		TOTP:    r.TOTPSince != nil, Deleting: utc(r.Deleting),
 	}
 }
 
@@ -82,12 +90,20 @@ func (tx *Tx) CreateUser(u User) (User, error) {
 	return row.user(), rowError(err, "user %q", u.Name)
 }
 
-// SetPassword replaces the password's hash and ends all sessions of the user.
+// SetPassword replaces the password's hash and ends all that opens the account.
 func (tx *Tx) SetPassword(id api.UserID, hash string) error {
 	if err := tx.updateUser(id, "password", hash); err != nil {
 		return err
 	}
-	return tx.DeleteTokensOf(id)
+	return tx.endAccess(id, "the user has another password")
+}
+
+// endAccess ends all tokens and certificates of a user.
+func (tx *Tx) endAccess(id api.UserID, reason string) error {
+	if err := tx.DeleteTokensOf(id); err != nil {
+		return err
+	}
+	return tx.RevokeCertificatesOf(id, "", reason)
 }
 
 // RehashPassword replaces the hash of the same password by one with other parameters; sessions go on.
@@ -109,28 +125,62 @@ func (tx *Tx) SetUserRole(id api.UserID, role api.UserRole) error {
 	return tx.someAdminLeft()
 }
 
-// SetDisabled closes or reopens an account; closing ends its sessions. ErrConflict when nobody would be left to administer.
+// SetDisabled closes or reopens an account; closing ends all that opens it. ErrConflict when nobody would be left to
+// administer, and for an account that is being deleted.
 func (tx *Tx) SetDisabled(id api.UserID, disabled bool) error {
-	if err := tx.updateUser(id, "disabled", disabled); err != nil {
+	if disabled {
+		return tx.closeAccount(id, map[string]any{"disabled": true}, "the user is disabled")
+	}
+	result := tx.db.Model(&userRow{}).Where("id = ? AND deleting IS NULL", int64(id)).Update("disabled", false)
+	if result.Error == nil && result.RowsAffected == 0 {
+		return fmt.Errorf("user %d is being deleted: %w", id, ErrConflict)
+	}
+	return rowError(result.Error, "user %d", id)
+}
+
+// MarkDeleting closes an account that is to go with its last application; see PurgeApplication.
+func (tx *Tx) MarkDeleting(id api.UserID) error {
+	return tx.closeAccount(id, map[string]any{"disabled": true, "deleting": tx.now}, "the user is being deleted")
+}
+
+func (tx *Tx) closeAccount(id api.UserID, columns map[string]any, reason string) error {
+	if err := one(tx.db.Model(&userRow{}).Where("id = ?", int64(id)).Updates(columns), "user %d", id); err != nil {
 		return err
 	}
-	if !disabled {
-		return nil
-	}
-	if err := tx.DeleteTokensOf(id); err != nil {
+	if err := tx.endAccess(id, reason); err != nil {
 		return err
 	}
 	return tx.someAdminLeft()
 }
 
-// DeleteUser removes a user with its tokens. ErrConflict while it has applications.
+func (r *Read) countApplications(owner api.UserID) (n int64, err error) {
+	err = r.db.Model(&applicationRow{}).Where("owner_id = ?", int64(owner)).Count(&n).Error
+	return n, rowError(err, "count the applications of user %d", owner)
+}
+
+// leaveWith deletes a user who waits for the end of its applications when none is left.
+func (tx *Tx) leaveWith(id api.UserID) error {
+	u, err := tx.User(id)
+	if err != nil || u.Deleting.IsZero() {
+		return err
+	}
+	if left, err := tx.countApplications(id); err != nil || left > 0 {
+		return err
+	}
+	return tx.DeleteUser(id)
+}
+
+// DeleteUser removes a user with all that opens its account. ErrConflict while it has applications.
 func (tx *Tx) DeleteUser(id api.UserID) error {
-	var applications int64
-	if err := tx.db.Model(&applicationRow{}).Where("owner_id = ?", int64(id)).Count(&applications).Error; err != nil {
-		return fmt.Errorf("delete user %d: %w", id, err)
+	applications, err := tx.countApplications(id)
+	if err != nil {
+		return err
 	}
 	if applications > 0 {
 		return fmt.Errorf("user %d has %d applications, delete them first: %w", id, applications, ErrConflict)
+	}
+	if err := tx.endAccess(id, "the user is deleted"); err != nil {
+		return err
 	}
 	if err := one(tx.db.Delete(&userRow{}, int64(id)), "user %d", id); err != nil {
 		return err
