@@ -27,6 +27,7 @@ type overview struct {
 	Director     string              `json:"director"`
 	User         string              `json:"user"`
 	Applications []applicationStatus `json:"applications"`
+	Credit       api.Credit          `json:"credit"`
 	Warnings     []warning           `json:"warnings"`
 }
 
@@ -49,7 +50,7 @@ func newStatusCommand(g *Global) *cobra.Command {
 		Use:   "status",
 		Short: "Show on one screen how everything stands",
 		Long: `Show the applications with their machines, and what to look at: what is in error, alarms of the last day,
-operations that have done nothing for ten minutes and, for administrators, a certificate authority that
+operations that have done nothing for ten minutes, a credit that ends within six hours and, for administrators, a certificate authority that
 ends within 90 days.`,
 		Example: `cps status
 cps status -o json`,
@@ -93,6 +94,14 @@ func look(ctx context.Context, c *director.Client, now time.Time) (overview, err
 				Text: fmt.Sprintf("%s has made no step since; it stands at: %s", op.Kind, op.Progress),
 			})
 		}
+	}
+	if o.Credit, err = c.Credit(ctx, director.Self); err != nil {
+		return overview{}, fmt.Errorf("show the credit: %w", err)
+	}
+	if o.Credit.Low {
+		o.Warnings = append(o.Warnings, warning{Time: now, About: "credit", Text: fmt.Sprintf(
+			"%d left for %d machines, until %s; then the applications stop; an administrator can add some: cps user add-credit %s N",
+			o.Credit.Balance, o.Credit.Machines, lastsUntil(o.Credit, now), me.Name)})
 	}
 	if me.Role == api.RoleAdmin {
 		err = o.addAuthorities(ctx, c, now)
@@ -161,7 +170,7 @@ func (o *overview) addAuthorities(ctx context.Context, c *director.Client, now t
 }
 
 func (g *Global) showOverview(o overview) error {
-	if err := (ui.Fields{{Name: "Director", Value: o.Director}, {Name: "User", Value: o.User}}).Write(g.out); err != nil {
+	if err := (ui.Fields{{Name: "Director", Value: o.Director}, {Name: "User", Value: o.User}, {Name: "Credit", Value: credits(o.Credit)}}).Write(g.out); err != nil {
 		return err
 	}
 	apps := ui.Table{Columns: []ui.Column{{Name: "id", Right: true}, {Name: "application"}, {Name: "state", Color: colorOf}, {Name: "services", Right: true}, {Name: "nodes"}}}

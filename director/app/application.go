@@ -155,6 +155,11 @@ func (d *Director) wantApplication(ctx context.Context, a Actor, ref string, kin
 		if v, err = tx.SetApplicationWanted(v.ID, wanted); err != nil {
 			return store.NewOperation{}, err
 		}
+		if wanted == store.ApplicationRunning {
+			if err := affordable(tx, v.ID); err != nil {
+				return store.NewOperation{}, err
+			}
+		}
 		if err := supersede(tx, v.ID, 0, kind); err != nil {
 			return store.NewOperation{}, err
 		}

@@ -12,6 +12,7 @@ import (
 type UserExport struct {
 	User         api.User
 	Tokens       iter.Seq2[api.UserToken, error]
+	Credit       iter.Seq2[api.CreditEntry, error]
 	Applications iter.Seq2[api.Application, error]
 	Events       iter.Seq2[api.Event, error]
 }
@@ -24,8 +25,11 @@ func (d *Director) ExportUser(ctx context.Context, a Actor, ref string) (UserExp
 	}
 	self := Actor{ID: u.ID, Name: u.Name}
 	return UserExport{
-		User:         u,
-		Tokens:       pages(func(p Page) (api.List[api.UserToken], error) { return d.Tokens(ctx, self, me, p) }),
+		User:   u,
+		Tokens: pages(func(p Page) (api.List[api.UserToken], error) { return d.Tokens(ctx, self, me, p) }),
+		Credit: pages(func(p Page) (api.List[api.CreditEntry], error) {
+			return d.CreditEntries(ctx, self, me, CreditQuery{}, p)
+		}),
 		Applications: pages(func(p Page) (api.List[api.Application], error) { return d.Applications(ctx, self, p) }),
 		Events:       pages(func(p Page) (api.List[api.Event], error) { return d.eventsOf(ctx, u.ID, p) }),
 	}, nil

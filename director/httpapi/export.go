@@ -26,6 +26,9 @@ func (s *server) exportUser(w http.ResponseWriter, r *http.Request, path func(st
 	if err := sendItems(w, "tokens", export.Tokens); err != nil {
 		return err
 	}
+	if err := sendItems(w, "credit", export.Credit); err != nil {
+		return err
+	}
 	if err := sendItems(w, "applications", export.Applications); err != nil {
 		return err
 	}

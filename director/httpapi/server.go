@@ -34,6 +34,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.accountRoutes()
 	s.userRoutes()
 	s.tokenRoutes()
+	s.creditRoutes()
 	s.caRoutes()
 	s.cloudRoutes()
 	s.applicationRoutes()

@@ -62,6 +62,10 @@ func TestModelsMatchTheSchema(t *testing.T) {
 		eventRow{},
 		codeVersionRow{},
 		serviceSecretRow{},
+		creditRow{},
+		creditEntryRow{},
+		meterRow{},
+		clockRow{},
 	} {
 		stmt := s.read.Model(model)
 		if err := stmt.Statement.Parse(model); err != nil {

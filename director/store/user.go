@@ -16,6 +16,7 @@ type User struct {
 	Disabled bool   // may not log in, its tokens are gone
 	Created  time.Time
 	Profile  api.Profile
+	Credit   int64 // that CreateUser gives it; not read back
 }
 
 type userRow struct {
@@ -78,8 +79,11 @@ func (tx *Tx) CreateUser(u User) (User, error) {
 		Name: u.Name, Role: string(u.Role), Password: u.Password, Disabled: u.Disabled, Created: tx.now,
 		Email: u.Profile.Email, FirstName: u.Profile.FirstName, LastName: u.Profile.LastName, Affiliation: u.Profile.Affiliation,
 	}
-	err := tx.db.Create(&row).Error
-	return row.user(), rowError(err, "user %q", u.Name)
+	if err := tx.db.Create(&row).Error; err != nil {
+		return User{}, rowError(err, "user %q", u.Name)
+	}
+	_, err := tx.Grant(api.UserID(row.ID), api.CreditInitial, u.Credit, "", "a new user")
+	return row.user(), err
 }
 
 // SetPassword replaces the password's hash and ends all sessions of the user.
@@ -131,6 +135,9 @@ func (tx *Tx) DeleteUser(id api.UserID) error {
 	}
 	if applications > 0 {
 		return fmt.Errorf("user %d has %d applications, delete them first: %w", id, applications, ErrConflict)
+	}
+	if err := tx.closeAccount(id); err != nil {
+		return err
 	}
 	if err := one(tx.db.Delete(&userRow{}, int64(id)), "user %d", id); err != nil {
 		return err
