@@ -20,7 +20,7 @@ const (
 	CodeStale           Code = "stale"           // a downward call from a deposed parent (lower epoch)
 	CodeProtocol        Code = "protocol"        // a downward call in a protocol that the child does not speak
 	CodeTooLarge        Code = "too_large"       // body or archive over its limit
-	CodeQuota           Code = "quota"           // a quota, an address space or the credit is used up
+	CodeQuota           Code = "quota"           // a quota or an address space is used up
 	CodeThrottled       Code = "throttled"       // too many requests; retry later
 	CodeUnavailable     Code = "unavailable"     // a part that is needed does not answer now; retry
 	CodeFull            Code = "storage_full"    // no space left
@@ -36,6 +36,7 @@ var statusOf = map[Code]int{
 	CodeThrottled: http.StatusTooManyRequests, CodeUnavailable: http.StatusServiceUnavailable,
 	CodeFull: http.StatusInsufficientStorage, CodeTimeout: http.StatusGatewayTimeout,
 	CodeUnsupported: http.StatusNotImplemented, CodeProtocol: http.StatusNotImplemented, CodeInternal: http.StatusInternalServerError,
+	CodeCredit: http.StatusPaymentRequired,
 }
 
 // Status is the HTTP status that carries the code; an unknown code is a 500.

@@ -47,6 +47,7 @@ type UserCreate struct {
 	Name     string   `json:"name" doc:"A letter, then letters, digits, '-', '_', '.' or single spaces"`
 	Role     UserRole `json:"role,omitempty" doc:"user or admin; default user"`
 	Password Secret   `json:"password" doc:"8 to 1024 bytes"`
+	Credit   *int64   `json:"credit,omitempty" doc:"0 to MAX_CREDIT of the installation; default its INITIAL_CREDIT"`
 	Profile
 }
 
@@ -92,6 +93,7 @@ type UserExport struct {
 	User         User              `json:"user"`
 	Tokens       []UserToken       `json:"tokens"`
 	Certificates []UserCertificate `json:"certificates"`
+	Credit       []CreditEntry     `json:"credit" doc:"Oldest first"`
 	Applications []Application     `json:"applications"`
 	Events       []Event           `json:"events" doc:"Oldest first; also of applications that are deleted"`
 }

@@ -50,7 +50,7 @@ func usagef(format string, args ...any) error { return failf(exitUsage, format, 
 
 var statusOf = map[api.Code]int{
 	api.CodeNotFound:        exitNotFound,
-	api.CodeUnauthenticated: exitRefused, api.CodeSecondFactor: exitRefused, api.CodeForbidden: exitRefused, api.CodeQuota: exitRefused,
+	api.CodeUnauthenticated: exitRefused, api.CodeSecondFactor: exitRefused, api.CodeForbidden: exitRefused, api.CodeQuota: exitRefused, api.CodeCredit: exitRefused,
 	api.CodeThrottled: exitUnavailable, api.CodeUnavailable: exitUnavailable, api.CodeTimeout: exitUnavailable,
 	api.CodeFull: exitUnavailable,
 }

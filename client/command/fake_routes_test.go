@@ -85,6 +85,7 @@ func (f *fake) routes() http.Handler {
 	f.userRoutes(add)
 	f.tokenRoutes(add)
 	f.certificateRoutes(add)
+	f.creditRoutes(add)
 	add("GET /v1/nodes/{node}", "", false, f.withNode(func(w http.ResponseWriter, _ *http.Request, n api.Node) { answer(w, http.StatusOK, n) }))
 	add("POST /v1/nodes/{node}/exec", "", false, f.withNode(f.exec))
 	add("GET /v1/nodes/{node}/console", "", false, f.withNode(func(w http.ResponseWriter, r *http.Request, _ api.Node) { text(w, r, "console") }))

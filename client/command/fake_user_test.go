@@ -19,6 +19,59 @@ func newUsers() []api.User {
 	}
 }
 
+// credit is what the users of the fake have: alice little, and bob nothing that he spends.
+func credit(u api.User) api.Credit {
+	if u.Name != fakeUser {
+		return api.Credit{ID: u.ID, User: u.Name, Balance: 50}
+	}
+	ends := time.Now().Add(2*time.Hour + 20*time.Minute)
+	return api.Credit{ID: u.ID, User: u.Name, Balance: 7, Machines: 3, Ends: &ends, Low: true}
+}
+
+func (f *fake) creditRoutes(add adder) {
+	const one = "/v1/users/{user}/credit"
+	add("GET /v1/credits", "after", false, func(w http.ResponseWriter, r *http.Request) {
+		all := []api.Credit{}
+		for _, u := range f.users {
+			c := credit(u)
+			c.Unlimited, c.Low, c.Ends = u.Role == api.RoleAdmin, false, nil
+			all = append(all, c)
+		}
+		list(f, w, r, all)
+	})
+	add("GET "+one, "", false, f.withUser(func(w http.ResponseWriter, _ *http.Request, u *api.User) {
+		c := credit(*u)
+		if !f.mode["low-credit"] {
+			c.Unlimited, c.Low, c.Ends = u.Name == fakeUser, false, nil
+		}
+		answer(w, http.StatusOK, c)
+	}))
+	add("POST "+one, "", false, f.withUser(func(w http.ResponseWriter, r *http.Request, u *api.User) {
+		if in, ok := body[api.CreditChange](f, w, r); ok {
+			c := credit(*u)
+			entry := api.CreditEntry{ID: 9, Time: begun, Kind: api.CreditGrant, Amount: max(in.Amount, -c.Balance), By: fakeUser, Reason: in.Reason}
+			c.Balance += entry.Amount
+			answer(w, http.StatusOK, api.CreditChanged{Credit: c, Entry: entry})
+		}
+	}))
+	entries := []api.CreditEntry{
+		{ID: 1, Time: begun, Kind: api.CreditInitial, Amount: 50, Balance: 50, Reason: "a new user"},
+		{ID: 2, Time: begun.Add(time.Hour), Kind: api.CreditHour, Amount: -1, Balance: 49, Application: 1, Node: "n1"},
+		{ID: 3, Time: begun.Add(2 * time.Hour), Kind: api.CreditHour, Amount: -1, Balance: 48, Application: 1, Node: "n1", Hour: 1},
+		{ID: 4, Time: begun.Add(2 * time.Hour), Kind: api.CreditGrant, Amount: 10, Balance: 58, By: fakeUser, Reason: "order 4711"},
+	}
+	add("GET "+one+"/entries", "after application node", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) {
+		shown := entries
+		if r.URL.Query().Get("node") != "" {
+			shown = entries[1:3]
+		}
+		list(f, w, r, shown)
+	}))
+	add("GET "+one+"/nodes", "after application node", false, f.withUser(func(w http.ResponseWriter, r *http.Request, _ *api.User) {
+		list(f, w, r, []api.NodeCredit{{Node: "n1", Application: 1, Hours: 2, Credits: 2, First: begun.Add(time.Hour), Last: begun.Add(2 * time.Hour)}})
+	}))
+}
+
 type adder = func(pattern, query string, public bool, h func(w http.ResponseWriter, r *http.Request))
 
 func (f *fake) userRoutes(add adder) {

@@ -28,6 +28,7 @@ type overview struct {
 	Director     string              `json:"director"`
 	User         string              `json:"user"`
 	Applications []applicationStatus `json:"applications"`
+	Credit       api.Credit          `json:"credit"`
 	Warnings     []warning           `json:"warnings"`
 }
 
@@ -50,8 +51,8 @@ func newStatusCommand(g *Global) *cobra.Command {
 		Use:   "status",
 		Short: "Show on one screen how everything stands",
 		Long: `Show the applications with their machines, and what to look at: what is in error, alarms of the last day,
-operations that have done nothing for ten minutes, certificates of yours that end within 30 days and, for
-administrators, a certificate authority that ends within 90 days.`,
+operations that have done nothing for ten minutes, certificates of yours that end within 30 days, a credit that ends
+within six hours and, for administrators, a certificate authority that ends within 90 days.`,
 		Example: `cps status
 cps status -o json`,
 		Args: words(),
@@ -97,6 +98,14 @@ func look(ctx context.Context, c *director.Client, now time.Time) (overview, err
 	}
 	if err := o.addCertificates(ctx, c, now); err != nil {
 		return overview{}, err
+	}
+	if o.Credit, err = c.Credit(ctx, director.Self); err != nil {
+		return overview{}, fmt.Errorf("show the credit: %w", err)
+	}
+	if o.Credit.Low {
+		o.Warnings = append(o.Warnings, warning{Time: now, About: "credit", Text: fmt.Sprintf(
+			"%d left for %d machines, until %s; then the applications stop; an administrator can add some: cps user add-credit %s N",
+			o.Credit.Balance, o.Credit.Machines, lastsUntil(o.Credit, now), me.Name)})
 	}
 	if me.Role == api.RoleAdmin {
 		err = o.addAuthorities(ctx, c, now)
@@ -188,7 +197,7 @@ func (o *overview) addAuthorities(ctx context.Context, c *director.Client, now t
 }
 
 func (g *Global) showOverview(o overview) error {
-	if err := (ui.Fields{{Name: "Director", Value: o.Director}, {Name: "User", Value: o.User}}).Write(g.out); err != nil {
+	if err := (ui.Fields{{Name: "Director", Value: o.Director}, {Name: "User", Value: o.User}, {Name: "Credit", Value: credits(o.Credit)}}).Write(g.out); err != nil {
 		return err
 	}
 	apps := ui.Table{Columns: []ui.Column{{Name: "id", Right: true}, {Name: "application"}, {Name: "state", Color: colorOf}, {Name: "services", Right: true}, {Name: "nodes"}}}

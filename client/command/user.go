@@ -14,7 +14,7 @@ import (
 )
 
 func newUserCommand(g *Global) *cobra.Command {
-	return group(&cobra.Command{
+	cmd := group(&cobra.Command{
 		Use:   "user",
 		Short: "Create, show, change, disable and delete users",
 		Long: `A user has applications of its own, which nobody else sees. A user sees and changes only itself;
@@ -24,6 +24,8 @@ administrators manage all users. Users are named by name or id.`,
 		newUserDisableCommand(g, "disable", true), newUserDisableCommand(g, "enable", false), newUserDeleteCommand(g), newUserTokenCommand(g), newUserRegisterCommand(g), newUserExportCommand(g),
 		newUserGetCertificateCommand(g), newUserRenewCertificateCommand(g), newUserCertificateCommand(g), newUserTOTPCommand(g),
 	)
+	cmd.AddCommand(newUserCreditCommands(g)...)
+	return cmd
 }
 
 func newUserCreateCommand(g *Global) *cobra.Command {
@@ -36,7 +38,7 @@ func newUserCreateCommand(g *Global) *cobra.Command {
 		Long: `Create a user, as an administrator. The password is asked for at the terminal, or read from a file or from
 standard input.`,
 		Example: `cps user create alice --email alice@example.org --first-name Alice
-cps user create robot --password-file ~/secret
+cps user create robot --password-file ~/secret --credit 20
 cps user create root --admin --password-file -`,
 		Args: words("NAME"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
@@ -57,6 +59,7 @@ cps user create root --admin --password-file -`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	profileFlags(cmd, &in.Profile)
+	creditFlag(cmd, &in)
 	cmd.Flags().BoolVar(&admin, "admin", false, "an administrator")
 	cmd.Flags().StringVar(&file, "password-file", "", "read the password from a `file`, from standard input when it is -")
 	return cmd
@@ -71,29 +74,32 @@ func profileFlags(cmd *cobra.Command, p *api.Profile) {
 }
 
 func newUserListCommand(g *Global) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List all users",
 		Example: `cps user list`,
 		Args:    words(),
 		RunE: g.run(func(ctx context.Context, c *director.Client, _ []string) error {
-			users, err := c.Users(ctx)
+			users, err := listUsers(ctx, c)
 			if err != nil {
 				return fmt.Errorf("list the users: %w", err)
 			}
 			return g.show(users, func() error {
 				t := ui.Table{Columns: []ui.Column{
-					{Name: "id", Right: true}, {Name: "name"}, {Name: "role"}, {Name: "created"}, {Name: "account"}, {Name: "email", Optional: true},
+					{Name: "id", Right: true}, {Name: "name"}, {Name: "role"}, {Name: "created"}, {Name: "account"}, {Name: "credit", Right: true}, {Name: "email", Optional: true},
 				}}
 				for _, u := range users {
-					t.Rows = append(t.Rows, []string{userID(u), u.Name, string(u.Role), at(u.Created), accountState(u), u.Email})
+					t.Rows = append(t.Rows, []string{userID(u.User), u.Name, string(u.Role), at(u.Created), accountState(u.User), credits(u.Credit), u.Email})
 				}
 				return t.Write(g.out)
 			})
 		}),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
+	var credit bool // of the original, where it was not shown unless asked for
+	cmd.Flags().BoolVar(&credit, "credit", false, "show the credits too; they always are")
+	return cmd
 }
 
 func newUserShowCommand(g *Global) *cobra.Command {

@@ -34,6 +34,7 @@ cps user register alice --password-file ~/secret --ca ca_cert.pem`,
 	}
 	o.flags(cmd)
 	profileFlags(cmd, &in.Profile)
+	creditFlag(cmd, &in)
 	return cmd
 }
 

@@ -152,7 +152,11 @@ func (d *Director) wantApplication(ctx context.Context, a Actor, ref string, kin
 		if wanted == store.ApplicationStopped && v.State == api.StateInit {
 			return store.NewOperation{}, api.Errorf(api.CodeConflict, "application %q has never been started", v.Name)
 		}
-		return wantIn(tx, v.ID, kind, wanted)
+		op, err := wantIn(tx, v.ID, kind, wanted)
+		if err == nil && wanted == store.ApplicationRunning {
+			err = affordable(tx, v.ID)
+		}
+		return op, err
 	})
 }
 

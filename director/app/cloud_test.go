@@ -32,7 +32,7 @@ func TestCheckFindsAddressesInsideTheOverlay(t *testing.T) {
 		}
 	}
 	err = s.Update(t.Context(), "machines", func(tx *store.Tx) error {
-		u, err := tx.CreateUser(store.User{Name: "u", Role: api.RoleUser, Password: "x"})
+		u, err := tx.CreateUser(store.User{Name: "u", Role: api.RoleUser, Password: "x", Credit: 10})
 		if err != nil {
 			return err
 		}

@@ -37,6 +37,7 @@ type Config struct {
 	Clouds   []Cloud       // the first is the default
 	MaxVMs   int           // machines of the installation on all clouds; 0: no limit
 	Timing   Timing
+	Credit   CreditRules
 	Register bool // whoever reaches the director may make an account: SELF_REGISTRATION
 	Log      *slog.Logger
 
@@ -76,6 +77,7 @@ type Timing struct {
 	Replace time.Duration // unreachable though the cloud says that the machine runs, before it is replaced; default 10 min
 	Stray   time.Duration // a machine that the database does not know, before it is removed; default 2 min
 	Sweep   time.Duration // between two looks at a cloud's list; default 10 s
+	Charge  time.Duration // between two looks at the hours that have begun; default 1 min
 }
 
 func (t Timing) withDefaults() Timing {
@@ -89,6 +91,7 @@ func (t Timing) withDefaults() Timing {
 	set(&t.Replace, 10*time.Minute)
 	set(&t.Stray, 2*time.Minute)
 	set(&t.Sweep, 10*time.Second)
+	set(&t.Charge, time.Minute)
 	return t
 }
 
@@ -202,6 +205,7 @@ func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) er
 		d.group.Go(func() { d.sweep(ctx, p) })
 	}
 	d.group.Go(func() { d.tendCA(ctx) })
+	d.group.Go(func() { d.charging(ctx) })
 	if err := ready(inside); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ func problem(err error) error {
 		{store.ErrOtherKey, api.CodeConflict},
 		{life.ErrTransition, api.CodeConflict},
 		{store.ErrQuota, api.CodeQuota},
+		{store.ErrCredit, api.CodeCredit},
 		{api.ErrName, api.CodeInvalid},
 	} {
 		if errors.Is(err, m.is) {

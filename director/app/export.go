@@ -13,6 +13,7 @@ type UserExport struct {
 	User         api.User
 	Tokens       iter.Seq2[api.UserToken, error]
 	Certificates iter.Seq2[api.UserCertificate, error]
+	Credit       iter.Seq2[api.CreditEntry, error]
 	Applications iter.Seq2[api.Application, error]
 	Events       iter.Seq2[api.Event, error]
 }
@@ -28,6 +29,9 @@ func (d *Director) ExportUser(ctx context.Context, a Actor, ref string) (UserExp
 		User:         u,
 		Tokens:       pages(func(p Page) (api.List[api.UserToken], error) { return d.Tokens(ctx, self, me, p) }),
 		Certificates: pages(func(p Page) (api.List[api.UserCertificate], error) { return d.UserCertificates(ctx, self, me, p) }),
+		Credit: pages(func(p Page) (api.List[api.CreditEntry], error) {
+			return d.CreditEntries(ctx, self, me, CreditQuery{}, p)
+		}),
 		Applications: pages(func(p Page) (api.List[api.Application], error) { return d.Applications(ctx, self, p) }),
 		Events:       pages(func(p Page) (api.List[api.Event], error) { return d.eventsOf(ctx, u.ID, p) }),
 	}, nil

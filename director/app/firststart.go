@@ -35,7 +35,12 @@ func (d *Director) firstStart(ctx context.Context) error {
 	if err := d.pruneCode(ctx); err != nil {
 		return err
 	}
-	return d.ensureAdmin(ctx)
+	if err := d.ensureAdmin(ctx); err != nil {
+		return err
+	}
+	return d.store.Update(ctx, "credit.opened", func(tx *store.Tx) error {
+		return tx.OpenAccounts(d.config.Credit.Initial, "a user from before there were credits")
+	})
 }
 
 func (d *Director) authorities(ctx context.Context, kind store.AuthorityKind) (found []store.Authority, err error) {
@@ -119,7 +124,7 @@ func (d *Director) ensureAdmin(ctx context.Context) error {
 		return err
 	}
 	return d.store.Update(ctx, "admin.created", func(tx *store.Tx) error {
-		_, err := tx.CreateUser(store.User{Name: adminName, Role: api.RoleAdmin, Password: hash})
+		_, err := tx.CreateUser(store.User{Name: adminName, Role: api.RoleAdmin, Password: hash, Credit: d.config.Credit.Initial})
 		return err
 	})
 }

@@ -79,6 +79,11 @@ func (d *Director) changeNodes(ctx context.Context, a Actor, ref, service string
 		if _, err := tx.SetServiceNodes(s.Application, s.ID, nodes); err != nil {
 			return none, err
 		}
+		if opKind == api.OpAddNodes {
+			if err := affordable(tx, s.Application); err != nil {
+				return none, err
+			}
+		}
 		v, err := tx.Application(s.Application)
 		return store.NewOperation{
 			Kind: opKind, Application: v.ID, Service: s.ID, Revision: v.Revision, Params: params(nodesParams{Nodes: in.Nodes}),

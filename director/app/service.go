@@ -250,6 +250,11 @@ func (d *Director) wantService(ctx context.Context, a Actor, ref, service string
 				return store.NewOperation{}, err
 			}
 		}
+		if wanted == store.ServiceStarted {
+			if err := affordable(tx, v.ID); err != nil {
+				return store.NewOperation{}, err
+			}
+		}
 		return store.NewOperation{Kind: kind, Application: v.ID, Service: s.ID, Revision: v.Revision}, nil
 	})
 }

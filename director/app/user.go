@@ -88,9 +88,13 @@ func (d *Director) CreateUser(ctx context.Context, in api.UserCreate) (api.User,
 	if err != nil {
 		return api.User{}, err
 	}
+	credit, err := d.initialCredit(in.Credit)
+	if err != nil {
+		return api.User{}, err
+	}
 	var u store.User
 	err = d.store.Update(ctx, "user.created", func(tx *store.Tx) error {
-		u, err = tx.CreateUser(store.User{Name: in.Name, Role: in.Role, Password: hash, Profile: in.Profile})
+		u, err = tx.CreateUser(store.User{Name: in.Name, Role: in.Role, Password: hash, Profile: in.Profile, Credit: credit})
 		return err
 	})
 	return showUser(u), taken(err, "user", in.Name)

@@ -75,7 +75,7 @@ func (w *worker) failed(service api.ServiceID, reason string) {
 		w.failures[service] = f
 	}
 	f.count++
-	f.last = reason
+	f.last, f.broke = reason, false
 	f.until = time.Now().Add(min(time.Second<<min(f.count-1, 10), time.Minute))
 }
 
@@ -101,6 +101,9 @@ func (w *worker) reserveManager(ctx context.Context, s *snapshot, next *deadline
 		s.application, err = tx.Application(w.id)
 		return err
 	})
+	if errors.Is(err, store.ErrCredit) {
+		return w.unpaid(ctx, s)
+	}
 	if errors.Is(err, store.ErrQuota) {
 		w.failed(0, err.Error())
 		w.failures[0].count = max(w.failures[0].count, 2)
@@ -112,6 +115,12 @@ func (w *worker) reserveManager(ctx context.Context, s *snapshot, next *deadline
 	}
 	s.set(n)
 	return nil
+}
+
+// unpaid stops the application: its owner cannot pay even for the manager.
+func (w *worker) unpaid(ctx context.Context, s *snapshot) error {
+	s.changed = true
+	return w.d.store.Update(ctx, "credit.unpaid", func(tx *store.Tx) error { return tx.StopUnpaid(w.id) })
 }
 
 // follow does what the manager's plan asks for, as far as the director allows it.
@@ -169,8 +178,11 @@ func (w *worker) reserve(ctx context.Context, s *snapshot, service store.Service
 		return nil
 	})
 	switch {
-	case errors.Is(err, store.ErrQuota):
+	case errors.Is(err, store.ErrQuota), errors.Is(err, store.ErrCredit):
 		w.failed(service.ID, err.Error())
+		if errors.Is(err, store.ErrCredit) {
+			w.failures[service.ID].broke = true
+		}
 		next.at(w.failures[service.ID].until)
 		total := 0
 		for _, count := range wanted {

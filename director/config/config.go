@@ -40,6 +40,9 @@ type Config struct {
 	URL        *url.URL // DIRECTOR_URL: https, with a port and without a path
 	Lives      Lives    // of certificates
 
+	InitialCredit int64 // INITIAL_CREDIT: of new users
+	MaxCredit     int64 // MAX_CREDIT: the most that may be asked for with a new user
+
 	SelfRegistration bool // SELF_REGISTRATION: whoever reaches the director may make an account
 
 	Notes []string // what the administrator should know although it is no error

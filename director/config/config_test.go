@@ -82,7 +82,7 @@ func TestLives(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	want := &Config{
 		Deployment: "conpaas", VPN: VPN{Plan: plan(t, "172.16.0.0/12", 5)}, Clouds: []Cloud{local()},
-		Dir: "/data", Database: "/data/director.db", MaxVMs: 100, URL: &url.URL{Scheme: "https", Host: "paas.example.org:5555"}, Lives: lives(),
+		Dir: "/data", Database: "/data/director.db", MaxVMs: 100, URL: &url.URL{Scheme: "https", Host: "paas.example.org:5555"}, Lives: lives(), InitialCredit: 50, MaxCredit: 50,
 	}
 	for _, text := range []string{"", "\n# nothing\n", "[conpaas]\n[iaas]\n[director]\n", "[iaas]\nDRIVER =\n"} {
 		got, err := Parse("", []byte(text), options())
@@ -113,7 +113,7 @@ func TestExamples(t *testing.T) {
 		c := read(t, "default.cfg")
 		want := &Config{
 			File: "testdata/default.cfg", Deployment: "conpaas", VPN: VPN{Plan: plan(t, "172.16.0.0/12", 5)}, Clouds: []Cloud{local()}, Debug: true, MaxVMs: 100,
-			Dir: "/etc/cpsdirector/data", Database: "/etc/cpsdirector/director.db", URL: &url.URL{Scheme: "https", Host: "director.example.org:5555"}, Lives: lives(),
+			Dir: "/etc/cpsdirector/data", Database: "/etc/cpsdirector/director.db", URL: &url.URL{Scheme: "https", Host: "director.example.org:5555"}, Lives: lives(), InitialCredit: 50, MaxCredit: 50,
 			Notes: []string{
 				"CONF_DIR has no effect: the configuration is the file named at the start",
 				"CERT_DIR has no effect: certificates and keys are in the database",
@@ -199,7 +199,7 @@ func TestMistakes(t *testing.T) {
 		"no text":                {"[director]\n\x00", "f: it is not UTF-8 text"},
 		"control character":      {"[director]\nDEBUG = tr\x07ue\n", "f:2: it has a control character"},
 		"large":                  {strings.Repeat("#", largest+1), "f: it has 1048577 bytes, at most 1048576 are read"},
-		"later feature":          {"[conpaas]\nMAX_CREDIT = 100\n", "f:2: MAX_CREDIT: not supported by this version; remove it, or leave it at 50"},
+		"later feature":          {"[conpaas]\nSUPPORT_OPENID = yes\n", "f:2: SUPPORT_OPENID: not supported by this version; remove it, or leave it at false"},
 		"deployment":             {"[conpaas]\nDEPLOYMENT_NAME = Big Cloud\n", "f:2: DEPLOYMENT_NAME: invalid identity: deployment name"},
 		"bool":                   {"[director]\nDEBUG = maybe\n", "f:2: DEBUG = maybe: want true or false"},
 		"life without a unit":    {"[director]\nNODE_CERT_LIFE = 30\n", "f:2: NODE_CERT_LIFE = 30: want a time like 720h, from 10s to 8760h"},
@@ -260,7 +260,7 @@ func TestMistakes(t *testing.T) {
 }
 
 func TestLaterKeysAtTheirDefault(t *testing.T) {
-	text := "[conpaas]\nSUPPORT_OPENID = No\nSUPPORT_EXTERNAL_IDP = 0\nEXTERNAL_IDPS =\nMAX_CREDIT = 50\njs_debug_level = 0\n" +
+	text := "[conpaas]\nSUPPORT_OPENID = No\nSUPPORT_EXTERNAL_IDP = 0\nEXTERNAL_IDPS =\njs_debug_level = 0\n" +
 		"[iaas]\nPORT = 8999\nMAXNODES = 20\nCOST_PER_TIME =\nSPEEDFACTOR = 1\n"
 	if _, err := Parse("f", []byte(text), options()); err != nil {
 		t.Error(err)

@@ -36,6 +36,7 @@ func (r *reader) general(c *Config) {
 func (r *reader) director(c *Config) {
 	c.Debug = r.flag(sectionDirector, "DEBUG")
 	c.SelfRegistration = r.flag(sectionDirector, "SELF_REGISTRATION")
+	r.credit(c)
 	c.Dir = r.options.Dir
 	if e := r.take(sectionDirector, "USERDATA_DIR"); e != nil {
 		if !filepath.IsAbs(e.value) {

@@ -19,7 +19,7 @@ const (
 // values would promise something, so they are refused.
 var later = map[string]map[string][]string{
 	sectionGeneral: {
-		"SUPPORT_EXTERNAL_IDP": off, "SUPPORT_OPENID": off, "EXTERNAL_IDPS": nil, "MAX_CREDIT": {"50"},
+		"SUPPORT_EXTERNAL_IDP": off, "SUPPORT_OPENID": off, "EXTERNAL_IDPS": nil,
 		"JS_DEBUG_LEVEL": {"0"}, "AJAX_DEBUG_LEVEL": {"0"}, "PHP_DEBUG_LEVEL": {"0"}, "PYTHON_DEBUG_LEVEL": {"0"},
 	},
 	sectionCloud: {
@@ -41,9 +41,9 @@ var unneeded = map[string]string{
 
 // known has the keys that stand in a section, beside later ones and the options of a cloud.
 var known = map[string][]string{
-	sectionGeneral:  {"DEPLOYMENT_NAME", "VPN_BASE_NETWORK", "VPN_NETMASK", "VPN_SERVICE_BITS", "VPN_BOOTSTRAP_NODES", "CONF_DIR", "CERT_DIR"},
+	sectionGeneral:  {"DEPLOYMENT_NAME", "VPN_BASE_NETWORK", "VPN_NETMASK", "VPN_SERVICE_BITS", "VPN_BOOTSTRAP_NODES", "CONF_DIR", "CERT_DIR", "MAX_CREDIT"},
 	sectionCloud:    {"DRIVER", "DIRECTOR_ADDRESS", "MAX_VMS", "MAX_VMS_ALL_CLOUDS", "OTHER_CLOUDS", "CONNECTORS"},
-	sectionDirector: {"DEBUG", "DATABASE_URI", "USERDATA_DIR", "DIRECTOR_URL", "RELAY_PORT", "SELF_REGISTRATION", "NODE_CERT_LIFE", "NODE_CERT_GRACE", "DIRECTOR_CERT_LIFE", "CA_LIFE"},
+	sectionDirector: {"DEBUG", "DATABASE_URI", "USERDATA_DIR", "DIRECTOR_URL", "RELAY_PORT", "SELF_REGISTRATION", "INITIAL_CREDIT", "MAX_CREDIT", "NODE_CERT_LIFE", "NODE_CERT_GRACE", "DIRECTOR_CERT_LIFE", "CA_LIFE"},
 	"":              {"DRIVER", "DIRECTOR_ADDRESS", "MAX_VMS"}, // the section of another cloud
 }
 

@@ -58,6 +58,8 @@ func (c *Config) Show() string {
 	line("DATABASE_URI", "sqlite:///"+c.Database)
 	line("DIRECTOR_URL", c.URL.String())
 	line("SELF_REGISTRATION", strconv.FormatBool(c.SelfRegistration))
+	line("INITIAL_CREDIT", strconv.FormatInt(c.InitialCredit, 10))
+	line("MAX_CREDIT", strconv.FormatInt(c.MaxCredit, 10))
 	for _, l := range c.Lives.table() {
 		line(l.key, hours(*l.at))
 	}

@@ -29,11 +29,13 @@ type Options struct {
 	Other     *Cloud // a second cloud, named other; default none
 	Timing    app.Timing
 	Lives     app.Certificates
-	Relays    []api.Relay             // of VPN_BOOTSTRAP_NODES
-	Failpoint func(name string) error // of the store
-	Now       func() time.Time        // clock of the store; default time.Now
-	Register  bool                    // SELF_REGISTRATION
-	Log       *slog.Logger            // default: nothing is logged
+	Relays    []api.Relay                    // of VPN_BOOTSTRAP_NODES
+	Failpoint func(name string) error        // of the store
+	Now       func() time.Time               // clock of the store; default time.Now
+	Register  bool                           // SELF_REGISTRATION
+	Credit    app.CreditRules                // default 50 and 50
+	Uptime    func() (string, time.Duration) // of the host, as the store asks for it
+	Log       *slog.Logger                   // default: nothing is logged
 }
 
 // Director is a director that runs until Stop.
@@ -78,6 +80,9 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Credit == (app.CreditRules{}) {
+		o.Credit = app.CreditRules{Initial: 50, Max: 50}
+	}
 	programs := t.TempDir()
 	for _, name := range []string{"cpsmanager", "cpsagent"} {
 		if err := os.WriteFile(filepath.Join(programs, name), []byte("#!/bin/sh\n"), 0o755); err != nil {
@@ -100,9 +105,9 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	d.Director, err = app.Open(ctx, app.Config{
-		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint, Now: o.Now}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
+		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint, Now: o.Now, Uptime: o.Uptime}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
 		Clouds: clouds, Timing: o.Timing, Certificates: o.Lives, Log: o.Log, Relays: o.Relays,
-		Register: o.Register,
+		Register: o.Register, Credit: o.Credit,
 	})
 	if err != nil {
 		cancel()

@@ -75,7 +75,7 @@ func (w *world) addUser(tx *store.Tx, name string) error {
 	if name == "admin" {
 		role = api.RoleAdmin
 	}
-	u, err := tx.CreateUser(store.User{Name: name, Role: role, Password: hash})
+	u, err := tx.CreateUser(store.User{Name: name, Role: role, Password: hash, Credit: 1000})
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,9 @@ func (s *server) exportUser(w http.ResponseWriter, r *http.Request, path func(st
 	if err := sendItems(w, "certificates", export.Certificates); err != nil {
 		return err
 	}
+	if err := sendItems(w, "credit", export.Credit); err != nil {
+		return err
+	}
 	if err := sendItems(w, "applications", export.Applications); err != nil {
 		return err
 	}

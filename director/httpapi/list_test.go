@@ -111,7 +111,7 @@ func identity(t *testing.T, item json.RawMessage) string {
 	if err := json.Unmarshal(item, &members); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"id", "name", "type"} {
+	for _, name := range []string{"id", "name", "type", "node"} {
 		if text, err := json.Marshal(members[name]); err == nil && members[name] != nil {
 			return string(text)
 		}

@@ -36,6 +36,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.tokenRoutes()
 	s.certificateRoutes()
 	s.factorRoutes()
+	s.creditRoutes()
 	s.caRoutes()
 	s.cloudRoutes()
 	s.applicationRoutes()

@@ -263,7 +263,7 @@ func (tx *Tx) PurgeApplication(id api.ApplicationID) error {
 	if alive > 0 {
 		return fmt.Errorf("application %s has %d nodes that are not gone: %w", id, alive, ErrConflict)
 	}
-	for _, table := range []any{&nodeRow{}, &serviceRow{}} {
+	for _, table := range []any{&nodeRow{}, &serviceRow{}, &meterRow{}} {
 		if err := tx.db.Delete(table, "application_id = ?", int64(id)).Error; err != nil {
 			return rowError(err, "purge application %s", id)
 		}

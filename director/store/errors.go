@@ -16,6 +16,7 @@ var (
 	ErrAlike    = fmt.Errorf("a name that differs in case alone %w", ErrExists)
 	ErrConflict = errors.New("not possible now")
 	ErrQuota    = errors.New("limit reached")        // no address, partition or machine is left
+	ErrCredit   = errors.New("not enough credit")    // the owner cannot pay for the machines
 	ErrOtherKey = errors.New("bound to another key") // a second key tries to join as the same node
 
 	ErrClosed   = errors.New("the store is closed")

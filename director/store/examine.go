@@ -67,7 +67,7 @@ func (e *Examination) read(db *gorm.DB, box *box) error {
 	if e.Behind = !slices.Contains(applied, migrations[len(migrations)-1].id); e.Behind {
 		return nil // its tables may be others than those that this version knows
 	}
-	if err := checkForeignKeys(db); err != nil {
+	if err := errors.Join(checkForeignKeys(db), checkCredits(db)); err != nil {
 		return err
 	}
 	var row installationRow

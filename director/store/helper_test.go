@@ -63,7 +63,7 @@ func small(owner api.UserID, name string) NewApplication {
 func running(t testing.TB, s *Store, name string) (a Application, service Service) {
 	t.Helper()
 	update(t, s, func(tx *Tx) error {
-		u, err := tx.CreateUser(User{Name: "owner of " + name, Role: api.RoleUser})
+		u, err := tx.CreateUser(User{Name: "owner of " + name, Role: api.RoleUser, Credit: 1_000_000})
 		if err != nil {
 			return err
 		}

@@ -56,6 +56,9 @@ func (s *Store) enter(tx *Tx) error {
 	if err := tx.db.Save(&row).Error; err != nil {
 		return fmt.Errorf("raise the fence: %w", err)
 	}
+	if _, err := tx.tick(); err != nil {
+		return err
+	}
 	s.entered = Installation{ID: row.DeploymentID, Name: row.Name, Fence: row.Fence, Created: row.Created.UTC()}
 	return nil
 }

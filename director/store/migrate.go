@@ -29,6 +29,7 @@ var migrations = []migration{
 	{"0002_code", mustMigration("0002_code")},
 	{"0003_trust", mustMigration("0003_trust")},
 	{"0004_users", mustMigration("0004_users")},
+	{"0005_credit", mustMigration("0005_credit")},
 	{"0007_totp", mustMigration("0007_totp")},
 }
 

@@ -63,6 +63,10 @@ func TestModelsMatchTheSchema(t *testing.T) {
 		codeVersionRow{},
 		serviceSecretRow{},
 		recoveryRow{},
+		creditRow{},
+		creditEntryRow{},
+		meterRow{},
+		clockRow{},
 	} {
 		stmt := s.read.Model(model)
 		if err := stmt.Statement.Parse(model); err != nil {

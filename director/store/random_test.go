@@ -53,7 +53,7 @@ func (w *walk) view(t *rapid.T, fn func(r *Read) error) {
 func (w *walk) start(t *rapid.T, name string) {
 	w.machines = map[api.NodeID]string{}
 	w.update(t, nil, func(tx *Tx) error {
-		u, err := tx.CreateUser(User{Name: name, Role: api.RoleUser})
+		u, err := tx.CreateUser(User{Name: name, Role: api.RoleUser, Credit: 1 << 40})
 		if err != nil {
 			return err
 		}

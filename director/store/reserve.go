@@ -28,7 +28,8 @@ type Reservation struct {
 }
 
 // ReserveNodes makes Count rows in state wanted, each with the lowest slot of the service's partition that is free. It makes all
-// or none: ErrQuota when addresses or a limit are used up, ErrConflict when the service is not wanted started.
+// or none: ErrQuota when addresses or a limit are used up, ErrCredit when the owner cannot pay, ErrConflict when the service is
+// not wanted started.
 func (tx *Tx) ReserveNodes(q Reservation) ([]Node, error) {
 	application, err := tx.Application(q.Application)
 	if err != nil {
@@ -67,7 +68,7 @@ func (tx *Tx) ReserveNodes(q Reservation) ([]Node, error) {
 }
 
 // ReserveManager makes the row of a manager in state wanted and raises the application's incarnation. ErrExists while a manager
-// acts: one that failed or is being deleted does not.
+// acts: one that failed or is being deleted does not. ErrCredit when the owner cannot pay.
 func (tx *Tx) ReserveManager(id api.ApplicationID, cloud string, l Limits) (Node, error) {
 	row, err := tx.applicationRow(id)
 	if err != nil {
@@ -108,6 +109,9 @@ func (tx *Tx) insertNodes(rows []nodeRow) ([]Node, error) {
 		if err := tx.nodeEvent(row, "", true); err != nil {
 			return nil, err
 		}
+	}
+	if err := tx.openMeters(rows); err != nil {
+		return nil, err
 	}
 	return convert(rows, nodeRow.node), nil
 }

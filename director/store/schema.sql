@@ -62,6 +62,66 @@ CREATE TABLE code_versions (
 
 CREATE INDEX code_versions_blob ON code_versions (sha256) WHERE sha256 <> '';
 
+CREATE TABLE credit_clock (
+	id      INTEGER PRIMARY KEY CHECK (id = 1),
+	elapsed INTEGER NOT NULL,
+	wall    DATETIME NOT NULL,
+	boot    TEXT NOT NULL,
+	uptime  INTEGER NOT NULL
+);
+
+CREATE TRIGGER credit_entries_no_delete BEFORE DELETE ON credit_entries
+BEGIN
+	SELECT RAISE (ABORT, 'entries of the credit are append-only');
+END;
+
+CREATE TRIGGER credit_entries_no_update BEFORE UPDATE ON credit_entries
+BEGIN
+	SELECT RAISE (ABORT, 'entries of the credit are append-only');
+END;
+
+CREATE TABLE credit_entries (
+	id             INTEGER PRIMARY KEY AUTOINCREMENT,
+	time           DATETIME NOT NULL,
+	user_id        INTEGER NOT NULL,
+	kind           TEXT NOT NULL,
+	amount         INTEGER NOT NULL,
+	balance        INTEGER NOT NULL,
+	application_id INTEGER NOT NULL,
+	service_id     INTEGER NOT NULL,
+	node_seq       INTEGER,
+	hour           INTEGER,
+	by             TEXT NOT NULL,
+	reason         TEXT NOT NULL
+);
+
+CREATE UNIQUE INDEX credit_entries_hour ON credit_entries (node_seq, hour) WHERE kind = 'hour';
+
+CREATE UNIQUE INDEX credit_entries_refund ON credit_entries (node_seq) WHERE kind = 'refund';
+
+CREATE INDEX credit_entries_user ON credit_entries (user_id, id);
+
+CREATE TABLE credit_meters (
+	node_seq       INTEGER PRIMARY KEY,
+	user_id        INTEGER NOT NULL,
+	application_id INTEGER NOT NULL,
+	service_id     INTEGER NOT NULL,
+	role           TEXT NOT NULL,
+	start          INTEGER NOT NULL,
+	hours          INTEGER NOT NULL,
+	own            BOOLEAN NOT NULL,
+	joined         BOOLEAN NOT NULL,
+	vacant         BOOLEAN NOT NULL
+);
+
+CREATE INDEX credit_meters_user ON credit_meters (user_id);
+
+CREATE TABLE credits (
+	user_id INTEGER PRIMARY KEY REFERENCES users (id),
+	balance INTEGER NOT NULL CHECK (balance >= 0),
+	warned  BOOLEAN NOT NULL
+);
+
 CREATE TRIGGER events_append_only BEFORE UPDATE ON events
 BEGIN
 	SELECT RAISE (ABORT, 'events are append-only');

@@ -82,6 +82,9 @@ func (tx *Tx) Step(id api.NodeID, event life.NodeEvent, c NodeChange) (Node, err
 			return Node{}, err
 		}
 	}
+	if err := tx.meterStep(row, from, event); err != nil {
+		return Node{}, err
+	}
 	if noted {
 		err = tx.nodeEvent(row, event, from != to)
 	}

@@ -19,12 +19,15 @@ import (
 
 // Options change how a Store is opened. The zero value is right for a test.
 type Options struct {
-	Deployment  string               // name of the installation; "" keeps the present one, at first "conpaas"
-	File        string               // the database; default director.db in the directory
-	BusyTimeout time.Duration        // how long to wait for another program's lock on the database; default 5 s
-	Now         func() time.Time     // default time.Now
-	Log         *slog.Logger         // default: nothing is logged
-	Published   func(events []Event) // gets the events of each transaction after its commit, in order; must not block nor use the Store
+	Deployment  string           // name of the installation; "" keeps the present one, at first "conpaas"
+	File        string           // the database; default director.db in the directory
+	BusyTimeout time.Duration    // how long to wait for another program's lock on the database; default 5 s
+	Now         func() time.Time // default time.Now
+	// Uptime tells which start of the host this is and how long it was ago: time that no setting of a clock changes. "" where there
+	// is only Now to ask. Default: the host's where Now is the default, else none.
+	Uptime    func() (boot string, uptime time.Duration)
+	Log       *slog.Logger         // default: nothing is logged
+	Published func(events []Event) // gets the events of each transaction after its commit, in order; must not block nor use the Store
 	// Failpoint is called as "<transaction>/before" just before a commit, which its error prevents, and as
 	// "<transaction>/after" just after, when its error is what the caller of Update gets. For tests.
 	Failpoint func(name string) error
@@ -54,6 +57,12 @@ const readers = 4
 // fence. It fails with ErrInUse while another director has it open, and with ErrKeyFile when secret.key does not
 // belong to the database.
 func Open(ctx context.Context, dir string, o Options) (*Store, error) {
+	if o.Uptime == nil && o.Now == nil {
+		o.Uptime = hostUptime
+	}
+	if o.Uptime == nil {
+		o.Uptime = func() (string, time.Duration) { return "", 0 }
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -166,7 +175,7 @@ func (s *Store) Check(ctx context.Context) error {
 	if err := checkPages(db, "integrity_check"); err != nil {
 		return diskError("check", err)
 	}
-	return diskError("check", checkForeignKeys(db))
+	return diskError("check", errors.Join(checkForeignKeys(db), checkCredits(db)))
 }
 
 // checkPages runs a PRAGMA that says "ok" or what is damaged.

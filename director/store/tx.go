@@ -14,9 +14,10 @@ import (
 
 // Read reads one consistent state of the database. It is valid only inside the function that got it.
 type Read struct {
-	db  *gorm.DB
-	box *box
-	now time.Time
+	db   *gorm.DB
+	box  *box
+	now  time.Time // that of time
+	time reading
 }
 
 // Tx reads and writes in one transaction. It is valid only inside the function that got it.
@@ -43,7 +44,7 @@ func (s *Store) Update(ctx context.Context, name string, fn func(tx *Tx) error) 
 	}
 	var events []Event
 	err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		tx := &Tx{Read: Read{db: db, box: s.box, now: s.clock()}, owners: map[api.ApplicationID]api.UserID{}}
+		tx := &Tx{Read: s.reader(db), owners: map[api.ApplicationID]api.UserID{}}
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -68,12 +69,17 @@ func (s *Store) View(ctx context.Context, fn func(r *Read) error) error {
 	default:
 	}
 	err := s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		return fn(&Read{db: db, box: s.box, now: s.clock()})
+		r := s.reader(db)
+		return fn(&r)
 	})
 	return diskError("read", err)
 }
 
-func (s *Store) clock() time.Time { return s.opts.Now().UTC().Truncate(time.Microsecond) }
+func (s *Store) reader(db *gorm.DB) Read {
+	at := reading{wall: s.opts.Now().UTC().Truncate(time.Microsecond)}
+	at.boot, at.uptime = s.opts.Uptime()
+	return Read{db: db, box: s.box, now: at.wall, time: at}
+}
 
 func (s *Store) failpoint(name string) error {
 	if s.opts.Failpoint == nil {

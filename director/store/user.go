@@ -18,6 +18,7 @@ type User struct {
 	Profile  api.Profile
 	TOTP     bool      // a second factor counts
 	Deleting time.Time // since when it waits for the end of its applications to go with them; zero: it does not
+	Credit   int64     // that CreateUser gives it; not read back
 }
 
 type userRow struct {
@@ -86,8 +87,11 @@ func (tx *Tx) CreateUser(u User) (User, error) {
 		Name: u.Name, Role: string(u.Role), Password: u.Password, Disabled: u.Disabled, Created: tx.now,
 		Email: u.Profile.Email, FirstName: u.Profile.FirstName, LastName: u.Profile.LastName, Affiliation: u.Profile.Affiliation,
 	}
-	err := tx.db.Create(&row).Error
-	return row.user(), rowError(err, "user %q", u.Name)
+	if err := tx.db.Create(&row).Error; err != nil {
+		return User{}, rowError(err, "user %q", u.Name)
+	}
+	_, err := tx.Grant(api.UserID(row.ID), api.CreditInitial, u.Credit, "", "a new user")
+	return row.user(), err
 }
 
 // SetPassword replaces the password's hash and ends all that opens the account.
@@ -180,6 +184,9 @@ func (tx *Tx) DeleteUser(id api.UserID) error {
 		return fmt.Errorf("user %d has %d applications, delete them first: %w", id, applications, ErrConflict)
 	}
 	if err := tx.endAccess(id, "the user is deleted"); err != nil {
+		return err
+	}
+	if err := tx.closeCredit(id); err != nil {
 		return err
 	}
 	if err := one(tx.db.Delete(&userRow{}, int64(id)), "user %d", id); err != nil {
