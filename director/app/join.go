@@ -53,7 +53,7 @@ func (d *Director) NodeCaller(ctx context.Context, cs *tls.ConnectionState) (wir
 	if err != nil || revoked {
 		return wire.Caller{}, api.Errorf(api.CodeUnauthenticated, "client certificate: it is revoked or was not issued here")
 	}
-	return wire.Caller{Kind: kind, Identity: id, Expired: peer.Expired}, nil
+	return wire.Caller{Kind: kind, Identity: id, Expired: peer.Expired, Credential: "certificate " + peer.Serial}, nil
 }
 
 // Join is the first call of a machine. Its token is bound to the first key that uses it: the same key gets an answer again, another

@@ -13,6 +13,7 @@ import (
 // Login exchanges a password for a token. Unknown users and wrong passwords get the same answer in the same time;
 // from is the caller's IP address, for the limit on tries.
 func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.Token, error) {
+	store.Names(ctx, "user", in.Username)
 	address, err := d.try(in.Username, from, "failed logins")
 	if err != nil {
 		return api.Token{}, err
@@ -45,6 +46,7 @@ func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.To
 		}
 	}
 	err = d.store.Update(ctx, "user.login", func(tx *store.Tx) error {
+		tx.Proven(u)
 		if newHash != "" {
 			if err := tx.RehashPassword(u.ID, newHash); err != nil {
 				return err
@@ -78,7 +80,7 @@ func (d *Director) Authenticate(ctx context.Context, token api.Secret) (Actor, e
 		return Actor{}, problem(err)
 	}
 	d.tokenUsed(ctx, t, now)
-	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin}, nil
+	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin, Credential: "token " + t.Label()}, nil
 }
 
 // Logout ends a token.

@@ -29,6 +29,7 @@ var migrations = []migration{
 	{"0002_code", mustMigration("0002_code")},
 	{"0003_trust", mustMigration("0003_trust")},
 	{"0004_users", mustMigration("0004_users")},
+	{"0006_access", mustMigration("0006_access")},
 }
 
 func mustMigration(id string) string {

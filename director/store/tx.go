@@ -14,9 +14,10 @@ import (
 
 // Read reads one consistent state of the database. It is valid only inside the function that got it.
 type Read struct {
-	db  *gorm.DB
-	box *box
-	now time.Time
+	db    *gorm.DB
+	box   *box
+	now   time.Time
+	trail *Trail // of the request that it is for; nil: none
 }
 
 // Tx reads and writes in one transaction. It is valid only inside the function that got it.
@@ -24,6 +25,8 @@ type Tx struct {
 	Read
 	events []Event
 	owners map[api.ApplicationID]api.UserID // asked for by AddEvent
+
+	changes []Change // for the entry in the audit log
 }
 
 // Now is the time of the transaction, in UTC; everything that it writes carries this time.
@@ -31,7 +34,8 @@ func (r *Read) Now() time.Time { return r.now }
 
 // Update runs fn in a write transaction: all that it writes is on disk when Update returns nil, and nothing of it when
 // fn or the commit fails. Writers take turns. name says what is done, for example "node.launched"; it names the
-// failpoints and stands in errors of the disk (ErrFull, ErrReadOnly, ErrBusy, ErrDamaged).
+// failpoints and stands in errors of the disk (ErrFull, ErrReadOnly, ErrBusy, ErrDamaged). Where ctx is that of a request that
+// changes things, the same transaction writes its entry in the audit log.
 func (s *Store) Update(ctx context.Context, name string, fn func(tx *Tx) error) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -43,8 +47,11 @@ func (s *Store) Update(ctx context.Context, name string, fn func(tx *Tx) error) 
 	}
 	var events []Event
 	err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		tx := &Tx{Read: Read{db: db, box: s.box, now: s.clock()}, owners: map[api.ApplicationID]api.UserID{}}
+		tx := &Tx{Read: Read{db: db, box: s.box, now: s.clock(), trail: trailOf(ctx)}, owners: map[api.ApplicationID]api.UserID{}}
 		if err := fn(tx); err != nil {
+			return err
+		}
+		if err := tx.note(); err != nil {
 			return err
 		}
 		events = tx.events
@@ -53,6 +60,7 @@ func (s *Store) Update(ctx context.Context, name string, fn func(tx *Tx) error) 
 	if err != nil {
 		return diskError(name, err)
 	}
+	trailOf(ctx).wrote()
 	err = s.failpoint(name + "/after")
 	if s.opts.Published != nil && len(events) > 0 {
 		s.opts.Published(events)
@@ -68,7 +76,7 @@ func (s *Store) View(ctx context.Context, fn func(r *Read) error) error {
 	default:
 	}
 	err := s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		return fn(&Read{db: db, box: s.box, now: s.clock()})
+		return fn(&Read{db: db, box: s.box, now: s.clock(), trail: trailOf(ctx)})
 	})
 	return diskError("read", err)
 }

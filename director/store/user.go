@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"conpaas/client/api"
@@ -79,6 +80,7 @@ func (tx *Tx) CreateUser(u User) (User, error) {
 		Email: u.Profile.Email, FirstName: u.Profile.FirstName, LastName: u.Profile.LastName, Affiliation: u.Profile.Affiliation,
 	}
 	err := tx.db.Create(&row).Error
+	tx.changed("user", "", fmt.Sprintf("%s (%d), %s", row.Name, row.ID, row.Role))
 	return row.user(), rowError(err, "user %q", u.Name)
 }
 
@@ -87,6 +89,7 @@ func (tx *Tx) SetPassword(id api.UserID, hash string) error {
 	if err := tx.updateUser(id, "password", hash); err != nil {
 		return err
 	}
+	tx.changed("password", masked, masked)
 	return tx.DeleteTokensOf(id)
 }
 
@@ -97,12 +100,25 @@ func (tx *Tx) RehashPassword(id api.UserID, hash string) error {
 
 // SetProfile replaces what is known of the person.
 func (tx *Tx) SetProfile(id api.UserID, p api.Profile) error {
+	before, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	tx.changed("email", before.Profile.Email, p.Email)
+	tx.changed("first_name", before.Profile.FirstName, p.FirstName)
+	tx.changed("last_name", before.Profile.LastName, p.LastName)
+	tx.changed("affiliation", before.Profile.Affiliation, p.Affiliation)
 	columns := map[string]any{"email": p.Email, "first_name": p.FirstName, "last_name": p.LastName, "affiliation": p.Affiliation}
 	return one(tx.db.Model(&userRow{}).Where("id = ?", int64(id)).Updates(columns), "user %d", id)
 }
 
 // SetUserRole makes the user an admin or an ordinary user. ErrConflict when nobody would be left to administer.
 func (tx *Tx) SetUserRole(id api.UserID, role api.UserRole) error {
+	before, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	tx.changed("role", string(before.Role), string(role))
 	if err := tx.updateUser(id, "role", string(role)); err != nil {
 		return err
 	}
@@ -111,6 +127,11 @@ func (tx *Tx) SetUserRole(id api.UserID, role api.UserRole) error {
 
 // SetDisabled closes or reopens an account; closing ends its sessions. ErrConflict when nobody would be left to administer.
 func (tx *Tx) SetDisabled(id api.UserID, disabled bool) error {
+	before, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	tx.changed("disabled", strconv.FormatBool(before.Disabled), strconv.FormatBool(disabled))
 	if err := tx.updateUser(id, "disabled", disabled); err != nil {
 		return err
 	}
@@ -132,6 +153,11 @@ func (tx *Tx) DeleteUser(id api.UserID) error {
 	if applications > 0 {
 		return fmt.Errorf("user %d has %d applications, delete them first: %w", id, applications, ErrConflict)
 	}
+	before, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	tx.changed("user", fmt.Sprintf("%s (%d), %s", before.Name, id, before.Role), "")
 	if err := one(tx.db.Delete(&userRow{}, int64(id)), "user %d", id); err != nil {
 		return err
 	}
