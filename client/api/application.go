@@ -16,11 +16,12 @@ const (
 	StateError    State = "ERROR"    // it does not serve; StateReason says why
 )
 
-// Application is one application as its owner sees it.
+// Application is one application as its owner sees it, and who it is shared with.
 type Application struct {
 	ID       ApplicationID `json:"id"`
 	Name     string        `json:"name"`
 	Owner    string        `json:"owner" doc:"User name"`
+	Shared   ShareLevel    `json:"shared,omitempty" doc:"How it is shared with who asks: view or operate; empty for its owner"`
 	Cloud    string        `json:"cloud" doc:"Cloud of the manager, and of nodes for which none is named"`
 	State    State         `json:"state"`
 	Reason   string        `json:"reason,omitempty" doc:"Why it is in this state"`

@@ -24,13 +24,14 @@ const (
 
 // Caller is who makes a request, as the component's Authenticate has found. The zero Caller is anonymous.
 type Caller struct {
-	Kind     Kind
-	Identity certs.Identity // of the certificate, where there is one
-	Serial   string         // of a user's certificate, where there is one
-	User     api.UserID     // of a user
-	UserName string
-	Admin    bool
-	Expired  bool // its certificate has expired lately: it may be renewed with, and nothing else
+	Kind       Kind
+	Identity   certs.Identity // of the certificate, where there is one
+	Serial     string         // of a user's certificate, where there is one
+	User       api.UserID     // of a user
+	UserName   string
+	Admin      bool
+	Credential string // by what it is known, for people, for example "token ci (3)"
+	Expired    bool   // its certificate has expired lately: it may be renewed with, and nothing else
 }
 
 // String names the caller in logs, for example "user 7 (ada)", "agent n12", "anonymous".

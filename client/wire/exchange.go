@@ -22,7 +22,8 @@ type exchange struct {
 	lenient bool   // whether its API is
 	route   string // id of the route, "" where none takes it
 	caller  Caller
-	cause   error // the whole reason of an error answer
+	cause   error                         // the whole reason of an error answer
+	ended   func(status int, cause error) // of who follows the request; may be nil
 }
 
 type exchangeKey struct{}

@@ -30,7 +30,7 @@ func Register[I, O any](a *API, r Route, rule Rule, h func(ctx context.Context, 
 	operation := huma.Operation{
 		OperationID: r.ID, Method: r.Method, Path: r.Path, Summary: r.Summary, DefaultStatus: r.Status,
 		MaxBodyBytes: r.maxBody() + 1, // huma refuses a body of exactly its limit
-		Middlewares:  huma.Middlewares{a.gate(r.ID, rule)},
+		Middlewares:  huma.Middlewares{a.gate(r, rule)},
 	}
 	huma.Register(a.huma, operation, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, handlerTime)
@@ -64,7 +64,7 @@ func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Requ
 			}
 			return c.Param(name)
 		}
-		ctx, err := a.admit(c, r.ID, rule, value)
+		ctx, err := a.admit(c, r, rule, value)
 		if err == nil {
 			err = checkQuery(c.Request().URL.RawQuery, r.Query, a.options.Lenient)
 		}
@@ -136,7 +136,7 @@ func (a *API) add(r Route, rule Rule) {
 }
 
 // gate admits the caller of a typed route before its body is read.
-func (a *API) gate(route string, rule Rule) func(huma.Context, func(huma.Context)) {
+func (a *API) gate(route Route, rule Rule) func(huma.Context, func(huma.Context)) {
 	return func(c huma.Context, next func(huma.Context)) {
 		inner := humaecho.Unwrap(c)
 		ctx, err := a.admit(inner, route, rule, c.Param)
@@ -148,8 +148,8 @@ func (a *API) gate(route string, rule Rule) func(huma.Context, func(huma.Context
 	}
 }
 
-// admit finds out who calls and asks the rule.
-func (a *API) admit(c echo.Context, route string, rule Rule, path func(string) string) (context.Context, error) {
+// admit finds out who calls, tells who follows requests, and asks the rule.
+func (a *API) admit(c echo.Context, route Route, rule Rule, path func(string) string) (context.Context, error) {
 	r := c.Request()
 	for i, name := range c.ParamNames() {
 		// echo lets the last parameter of a path take all the rest, or nothing.
@@ -161,10 +161,14 @@ func (a *API) admit(c echo.Context, route string, rule Rule, path func(string) s
 	if unknown != nil {
 		caller = Caller{}
 	}
-	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
-		x.route, x.caller = route, caller
-	}
 	ctx := withCaller(r.Context(), caller)
+	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
+		x.route, x.caller = route.ID, caller
+		if a.options.Follow != nil {
+			info := RouteInfo{Method: route.Method, Path: route.Path, ID: route.ID, Rule: rule.Name}
+			ctx, x.ended = a.options.Follow(ctx, Visit{Route: info, Caller: caller, Request: r, Path: path})
+		}
+	}
 	err := rule.Allow(ctx, caller, path)
 	if err != nil && unknown != nil {
 		err = unknown

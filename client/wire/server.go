@@ -46,6 +46,9 @@ type Options struct {
 	// Lenient passes over members of bodies and queries that are not known. It is for calls between components, of which
 	// the caller may be the newer one; a member that users write is refused, since it may be misspelt.
 	Lenient bool
+	// Follow is told of each request that a route takes, when it is known who calls and before the rule is asked. The context
+	// that it gives is the handler's, the function is called when the request has been answered. It may be nil.
+	Follow  func(ctx context.Context, v Visit) (context.Context, func(status int, cause error))
 	Header  func(http.Header) // adds to the header of every answer; may be nil
 	Metrics *Metrics          // counts the requests; may be nil
 }
@@ -62,6 +65,14 @@ type API struct {
 
 // RouteInfo is a route as it was registered.
 type RouteInfo struct{ Method, Path, ID, Rule string }
+
+// Visit is a request that a route has taken.
+type Visit struct {
+	Route   RouteInfo
+	Caller  Caller
+	Request *http.Request
+	Path    func(name string) string // values of the path
+}
 
 // NewAPI makes an API without routes. It panics when Log or Authenticate is missing.
 func NewAPI(o Options) *API {
@@ -166,6 +177,9 @@ func (a *API) end(record *recorder, r *http.Request, x *exchange, start time.Tim
 		level = max(level, slog.LevelInfo)
 	}
 	a.options.Metrics.count(x.route, status, time.Since(start))
+	if x.ended != nil {
+		x.ended(status, x.cause)
+	}
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("path", shorten(r.URL.Path)), slog.Int("status", status),
 		slog.Duration("duration", time.Since(start)), slog.String("request", RequestID(r.Context())), slog.Any("caller", x.caller),

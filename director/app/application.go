@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"iter"
 	"slices"
-	"strconv"
-	"time"
 
 	"conpaas/client/api"
 	"conpaas/client/manager"
@@ -21,38 +18,50 @@ type Actor struct {
 	ID    api.UserID
 	Name  string
 	Admin bool
+
+	Credential string // by what it is known, for people; "" where that does not matter
 }
 
 // defaultCloud is the cloud of [iaas].
 const defaultCloud = "default"
 
-// Applications gives a page of the actor's applications.
+// Applications gives a page of the applications that the actor owns or that are shared with it.
 func (d *Director) Applications(ctx context.Context, a Actor, p Page) (list api.List[api.Application], err error) {
 	page, err := p.numbers()
 	if err != nil {
 		return list, err
 	}
 	err = d.store.View(ctx, func(r *store.Read) error {
-		applications, next, err := r.Applications(a.ID, page)
+		applications, levels, next, err := r.ReachableApplications(a.ID, page)
 		if err != nil {
 			return err
-		}
-		ids := make([]api.ApplicationID, len(applications))
-		for i, v := range applications {
-			ids[i] = v.ID
-		}
-		facts, err := r.ApplicationFacts(ids)
-		if err != nil {
-			return err
-		}
-		list.Items = make([]api.Application, len(applications))
-		for i, v := range applications {
-			list.Items[i] = showApplication(v, a.Name, facts[v.ID])
 		}
 		list.Next = cursor(next)
-		return nil
+		list.Items, err = showApplications(r, applications)
+		for i, v := range list.Items {
+			list.Items[i].Shared = levels[v.ID]
+		}
+		return err
 	})
 	return list, problem(err)
+}
+
+// showApplications completes what lists show of applications.
+func showApplications(r *store.Read, applications []store.Application) ([]api.Application, error) {
+	ids, owners := make([]api.ApplicationID, len(applications)), make([]api.UserID, len(applications))
+	for i, v := range applications {
+		ids[i], owners[i] = v.ID, v.Owner
+	}
+	facts, err := r.ApplicationFacts(ids)
+	if err != nil {
+		return nil, err
+	}
+	names, err := r.UserNames(owners)
+	items := make([]api.Application, len(applications))
+	for i, v := range applications {
+		items[i] = showApplication(v, names[v.Owner], facts[v.ID])
+	}
+	return items, err
 }
 
 func showApplication(v store.Application, owner string, f store.ApplicationFacts) api.Application {
@@ -62,27 +71,25 @@ func showApplication(v store.Application, owner string, f store.ApplicationFacts
 	}
 }
 
-// Application gives one application of the actor by name or id.
+// Application gives one application.
 func (d *Director) Application(ctx context.Context, a Actor, ref string) (out api.Application, err error) {
 	err = d.store.View(ctx, func(r *store.Read) error {
-		v, err := r.FindApplication(a.ID, ref)
+		v, err := findApplication(r, a, ref, toView)
 		if err != nil {
 			return err
 		}
-		facts, err := r.ApplicationFacts([]api.ApplicationID{v.ID})
-		out = showApplication(v, a.Name, facts[v.ID])
+		_, level, err := r.Reach(a.ID, v.ID.String())
+		if err != nil {
+			return err
+		}
+		items, err := showApplications(r, []store.Application{v})
+		if err == nil {
+			out = items[0]
+			out.Shared = level
+		}
 		return err
 	})
 	return out, problem(err)
-}
-
-// find gives the actor's application as the store has it.
-func (d *Director) find(ctx context.Context, a Actor, ref string) (v store.Application, err error) {
-	err = d.store.View(ctx, func(r *store.Read) error {
-		v, err = r.FindApplication(a.ID, ref)
-		return err
-	})
-	return v, problem(err)
 }
 
 // CreateApplication adds an application; it has no machine until it is started.
@@ -113,7 +120,7 @@ func (d *Director) RenameApplication(ctx context.Context, a Actor, ref, name str
 	}
 	var id api.ApplicationID
 	err := d.store.Update(ctx, "application.renamed", func(tx *store.Tx) error {
-		v, err := tx.FindApplication(a.ID, ref)
+		v, err := findApplication(&tx.Read, a, ref, toOwn)
 		if err != nil {
 			return err
 		}
@@ -130,22 +137,22 @@ func (d *Director) RenameApplication(ctx context.Context, a Actor, ref, name str
 
 // StartApplication wants the application running: its manager, and the services that were not stopped.
 func (d *Director) StartApplication(ctx context.Context, a Actor, ref string) (api.Operation, error) {
-	return d.wantApplication(ctx, a, ref, api.OpApplicationStart, store.ApplicationRunning)
+	return d.wantApplication(ctx, a, ref, api.OpApplicationStart, store.ApplicationRunning, toOperate)
 }
 
 // StopApplication removes all machines of the application and keeps the rest.
 func (d *Director) StopApplication(ctx context.Context, a Actor, ref string) (api.Operation, error) {
-	return d.wantApplication(ctx, a, ref, api.OpApplicationStop, store.ApplicationStopped)
+	return d.wantApplication(ctx, a, ref, api.OpApplicationStop, store.ApplicationStopped, toOperate)
 }
 
 // DeleteApplication removes the application with all that belongs to it.
 func (d *Director) DeleteApplication(ctx context.Context, a Actor, ref string) (api.Operation, error) {
-	return d.wantApplication(ctx, a, ref, api.OpApplicationDelete, store.ApplicationDeleted)
+	return d.wantApplication(ctx, a, ref, api.OpApplicationDelete, store.ApplicationDeleted, toOwn)
 }
 
-func (d *Director) wantApplication(ctx context.Context, a Actor, ref string, kind api.OperationKind, wanted store.ApplicationWanted) (api.Operation, error) {
-	return d.operation(ctx, a, string(kind), func(tx *store.Tx) (store.NewOperation, error) {
-		v, err := tx.FindApplication(a.ID, ref)
+func (d *Director) wantApplication(ctx context.Context, a Actor, ref string, kind api.OperationKind, wanted store.ApplicationWanted, n need) (api.Operation, error) {
+	return d.operation(ctx, string(kind), func(tx *store.Tx) (store.NewOperation, error) {
+		v, err := findApplication(&tx.Read, a, ref, n)
 		if err != nil {
 			return store.NewOperation{}, err
 		}
@@ -195,114 +202,30 @@ func supersede(tx *store.Tx, application api.ApplicationID, service api.ServiceI
 }
 
 // operation writes what is wanted and the operation that waits for it in one transaction, and wakes the worker.
-func (d *Director) operation(ctx context.Context, a Actor, name string, change func(tx *store.Tx) (store.NewOperation, error)) (api.Operation, error) {
-	var op store.Operation
+func (d *Director) operation(ctx context.Context, name string, change func(tx *store.Tx) (store.NewOperation, error)) (api.Operation, error) {
+	var op api.Operation
 	err := d.store.Update(ctx, name, func(tx *store.Tx) error {
 		n, err := change(tx)
 		if err != nil {
 			return err
 		}
-		n.Owner = a.ID
-		op, err = tx.CreateOperation(n)
+		created, err := tx.CreateOperation(n)
+		if err != nil {
+			return err
+		}
+		op, err = showOperation(&tx.Read, created)
 		return err
 	})
 	if err != nil {
 		return api.Operation{}, problem(err)
 	}
 	d.wakeFor(ctx, op.Application)
-	return showOperation(op, a.Name), nil
-}
-
-// Events gives a page of an application's history, oldest first.
-func (d *Director) Events(ctx context.Context, a Actor, ref string, p Page) (list api.List[api.Event], err error) {
-	page, err := p.numbers()
-	if err != nil {
-		return list, err
-	}
-	err = d.store.View(ctx, func(r *store.Read) error {
-		v, err := r.FindApplication(a.ID, ref)
-		if err != nil {
-			return err
-		}
-		events, next, err := r.Events(v.ID, page)
-		list = showEvents(events, next)
-		return err
-	})
-	return list, problem(err)
-}
-
-func showEvents(events []store.Event, next int64) api.List[api.Event] {
-	list := api.List[api.Event]{Items: make([]api.Event, len(events)), Next: cursor(next)}
-	for i, e := range events {
-		list.Items[i] = api.Event{
-			ID: e.ID, Time: e.Time, Application: e.Application, Service: e.Service, Node: e.Node, Operation: e.Operation,
-			Kind: e.Kind, Text: e.Text, Alarm: e.Alarm,
-		}
-	}
-	return list
-}
-
-// EventCursor is the after with which the history goes on behind e.
-func EventCursor(e api.Event) string { return strconv.FormatInt(e.ID, 10) }
-
-// keepAlive is how often a watcher hears something though nothing has changed.
-const keepAlive = 15 * time.Second
-
-// FollowEvents gives the history from after on and what comes, until ctx ends; nil now and then, to keep a
-// connection alive.
-func (d *Director) FollowEvents(ctx context.Context, a Actor, ref, after string) iter.Seq2[*api.Event, error] {
-	return func(yield func(*api.Event, error) bool) {
-		v, err := d.find(ctx, a, ref)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		changed, stop := d.feed.watch(applicationKey(v.ID))
-		defer stop()
-		for {
-			list, err := d.Events(ctx, a, v.ID.String(), Page{After: after})
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, e := range list.Items {
-				if !yield(&e, nil) {
-					return
-				}
-				after = EventCursor(e)
-			}
-			if len(list.Items) > 0 {
-				continue
-			}
-			if !await(ctx, changed, func() bool { return yield(nil, nil) }) {
-				return
-			}
-		}
-	}
-}
-
-// await waits for a change and keeps the watcher's connection alive meanwhile; false: the watcher has left.
-func await(ctx context.Context, changed <-chan struct{}, alive func() bool) bool {
-	for {
-		timer := time.NewTimer(keepAlive)
-		select {
-		case <-changed:
-			timer.Stop()
-			return true
-		case <-ctx.Done():
-			timer.Stop()
-			return false
-		case <-timer.C:
-			if !alive() {
-				return false
-			}
-		}
-	}
+	return op, nil
 }
 
 // Network gives the overlay of an application with what its nodes report of their peers.
 func (d *Director) Network(ctx context.Context, a Actor, ref string) (api.ApplicationNetwork, error) {
-	v, err := d.find(ctx, a, ref)
+	v, err := d.find(ctx, a, ref, toView)
 	if err != nil {
 		return api.ApplicationNetwork{}, err
 	}
@@ -343,7 +266,7 @@ func (o observed) status(id api.NodeID) *api.NodeStatus {
 
 // ApplicationLog gives the log of the application's manager as text.
 func (d *Director) ApplicationLog(ctx context.Context, a Actor, ref string, part manager.LogRange) (io.ReadCloser, error) {
-	v, err := d.find(ctx, a, ref)
+	v, err := d.find(ctx, a, ref, toView)
 	if err != nil {
 		return nil, err
 	}
@@ -351,8 +274,30 @@ func (d *Director) ApplicationLog(ctx context.Context, a Actor, ref string, part
 	if err != nil {
 		return nil, err
 	}
-	text, err := client.Log(ctx, d.epoch(v), part)
-	return text, saidByManager(ctx, v, err)
+	return d.reachableLog(ctx, a, v, func(ctx context.Context) (io.ReadCloser, error) { return client.Log(ctx, d.epoch(v), part) })
+}
+
+// reachableLog opens a log of an application, which is cut when the actor may not view it any more.
+func (d *Director) reachableLog(ctx context.Context, a Actor, v store.Application, open func(context.Context) (io.ReadCloser, error)) (io.ReadCloser, error) {
+	ctx, end := d.whileReachable(ctx, a, stillApplication(a, v.ID, toView))
+	text, err := open(ctx)
+	if err != nil {
+		end()
+		return nil, saidByManager(ctx, v, err)
+	}
+	return &reachable{text, end}, nil
+}
+
+// reachable is a text that is read while whileReachable lets it.
+type reachable struct {
+	io.ReadCloser
+	end func()
+}
+
+// Close implements io.Closer.
+func (t *reachable) Close() error {
+	defer t.end()
+	return t.ReadCloser.Close()
 }
 
 // managerOf gives the client of the connected manager.

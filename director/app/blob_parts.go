@@ -145,7 +145,7 @@ func (b *blobs) prunePart(most int) error {
 // taken is refused here, before it is sent.
 func (d *Director) CodeUploaded(ctx context.Context, a Actor, ref, service, sum string, size int64) (api.CodeUpload, error) {
 	out := api.CodeUpload{SHA256: sum}
-	s, err := d.hosting(ctx, a, ref, service, true)
+	s, err := d.hosting(ctx, a, ref, service, toOperate, true)
 	if err != nil {
 		return out, err
 	}

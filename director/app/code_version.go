@@ -50,7 +50,7 @@ func (d *Director) UploadCode(ctx context.Context, a Actor, ref, service string,
 	if len(in.Description) > maxDescription || !utf8.ValidString(in.Description) {
 		return out, api.InField("query.description", "want at most %d bytes of text", maxDescription)
 	}
-	s, err := d.hosting(ctx, a, ref, service, true)
+	s, err := d.hosting(ctx, a, ref, service, toOperate, true)
 	if err != nil {
 		return out, err
 	}
@@ -86,7 +86,6 @@ func (d *Director) UploadCode(ctx context.Context, a Actor, ref, service string,
 			if err != nil {
 				return err
 			}
-			n.Owner = a.ID
 			op, err = tx.CreateOperation(n)
 			return err
 		})
@@ -96,7 +95,7 @@ func (d *Director) UploadCode(ctx context.Context, a Actor, ref, service string,
 		return out, problem(err)
 	}
 	d.wakeFor(ctx, s.Application)
-	s, err = d.hosting(ctx, a, s.Application.String(), s.ID.String(), false)
+	s, err = d.hosting(ctx, a, s.Application.String(), s.ID.String(), toOperate, false)
 	out = showCode(s, v)
 	out.Operation = op.ID
 	return out, err
@@ -148,9 +147,9 @@ func addVersion(tx *store.Tx, v store.CodeVersion) (store.CodeVersion, error) {
 }
 
 // hosting gives a service that hosts code. room tells whether there must be room for one more version.
-func (d *Director) hosting(ctx context.Context, a Actor, ref, service string, room bool) (s store.Service, err error) {
+func (d *Director) hosting(ctx context.Context, a Actor, ref, service string, n need, room bool) (s store.Service, err error) {
 	err = d.store.View(ctx, func(r *store.Read) error {
-		if s, err = findHosting(r, a, ref, service); err != nil || !room {
+		if s, err = findHosting(r, a, ref, service, n); err != nil || !room {
 			return err
 		}
 		versions, err := r.ServiceCode(s.Application, s.ID)
@@ -162,8 +161,8 @@ func (d *Director) hosting(ctx context.Context, a Actor, ref, service string, ro
 	return s, problem(err)
 }
 
-func findHosting(r *store.Read, a Actor, ref, service string) (store.Service, error) {
-	s, err := findService(r, a, ref, service)
+func findHosting(r *store.Read, a Actor, ref, service string, n need) (store.Service, error) {
+	s, err := findService(r, a, ref, service, n)
 	if err == nil && s.CodeWanted == "" {
 		err = api.Errorf(api.CodeUnsupported, "service %q is of type %s, which runs no uploaded code", s.Name, s.Type)
 	}
@@ -184,7 +183,7 @@ func (d *Director) CodeVersions(ctx context.Context, a Actor, ref, service strin
 		return list, err
 	}
 	err = d.store.View(ctx, func(r *store.Read) error {
-		s, err := findHosting(r, a, ref, service)
+		s, err := findHosting(r, a, ref, service, toView)
 		if err != nil {
 			return err
 		}
@@ -201,7 +200,7 @@ func (d *Director) CodeVersions(ctx context.Context, a Actor, ref, service strin
 // CodeArchive gives the archive of a version as it was uploaded; the caller closes it.
 func (d *Director) CodeArchive(ctx context.Context, a Actor, ref, service, version string) (v api.CodeVersion, body io.ReadCloser, err error) {
 	err = d.store.View(ctx, func(r *store.Read) error {
-		s, err := findHosting(r, a, ref, service)
+		s, err := findHosting(r, a, ref, service, toOperate)
 		if err != nil {
 			return err
 		}
@@ -228,7 +227,7 @@ func (d *Director) CodeArchive(ctx context.Context, a Actor, ref, service, versi
 // DeleteCode forgets a version that does not serve and is not to serve, with its archive.
 func (d *Director) DeleteCode(ctx context.Context, a Actor, ref, service, version string) error {
 	err := d.store.Update(ctx, "code.deleted", func(tx *store.Tx) error {
-		s, err := findHosting(&tx.Read, a, ref, service)
+		s, err := findHosting(&tx.Read, a, ref, service, toOperate)
 		if err != nil {
 			return err
 		}
@@ -269,8 +268,8 @@ func (d *Director) namedBlobs(ctx context.Context) (named map[string]bool, err e
 
 // EnableCode begins to give requests another version, which every machine checks first.
 func (d *Director) EnableCode(ctx context.Context, a Actor, ref, service string, in api.CodeEnable) (api.Operation, error) {
-	return d.operation(ctx, a, string(api.OpServiceCode), func(tx *store.Tx) (store.NewOperation, error) {
-		s, err := findHosting(&tx.Read, a, ref, service)
+	return d.operation(ctx, string(api.OpServiceCode), func(tx *store.Tx) (store.NewOperation, error) {
+		s, err := findHosting(&tx.Read, a, ref, service, toOperate)
 		if err != nil {
 			return store.NewOperation{}, err
 		}

@@ -41,6 +41,8 @@ type Config struct {
 	Register bool // whoever reaches the director may make an account: SELF_REGISTRATION
 	Log      *slog.Logger
 
+	AuditKeep time.Duration // how long entries of the audit log are kept; default a year
+
 	Certificates Certificates
 }
 
@@ -113,6 +115,7 @@ type Director struct {
 	relays    relays
 	logins    *auth.Limiter
 	passwords *auth.Passwords
+	auditor   *auditor
 
 	mu      sync.Mutex
 	workers map[api.ApplicationID]*worker
@@ -142,6 +145,7 @@ func Open(ctx context.Context, c Config) (_ *Director, err error) {
 			err = errors.Join(err, d.store.Close())
 		}
 	}()
+	d.auditor = newAuditor(d.store, c.Log)
 	if err := d.firstStart(ctx); err != nil {
 		return nil, err
 	}
@@ -188,6 +192,7 @@ func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) er
 	}()
 	d.locate(ctx)
 	d.group.Go(func() { d.relaying(ctx) })
+	d.group.Go(func() { d.auditor.run(ctx, cmp.Or(d.config.AuditKeep, auditKeep)) })
 	d.mu.Lock()
 	d.running = ctx // from here on a change wakes its worker; what changed before is found now
 	d.mu.Unlock()
@@ -214,7 +219,10 @@ func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) er
 }
 
 // Close ends the store; Run must have returned.
-func (d *Director) Close() error { return d.store.Close() }
+func (d *Director) Close() error {
+	d.auditor.flush(context.Background(), true)
+	return d.store.Close()
+}
 
 // Code is what machines download.
 func (d *Director) Code() *Code { return d.code }

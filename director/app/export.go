@@ -32,9 +32,27 @@ func (d *Director) ExportUser(ctx context.Context, a Actor, ref string) (UserExp
 		Credit: pages(func(p Page) (api.List[api.CreditEntry], error) {
 			return d.CreditEntries(ctx, self, me, CreditQuery{}, p)
 		}),
-		Applications: pages(func(p Page) (api.List[api.Application], error) { return d.Applications(ctx, self, p) }),
+		Applications: pages(func(p Page) (api.List[api.Application], error) { return d.ownApplications(ctx, self, p) }),
 		Events:       pages(func(p Page) (api.List[api.Event], error) { return d.eventsOf(ctx, u.ID, p) }),
 	}, nil
+}
+
+// ownApplications gives a page of the applications that a user owns: what others share with it is theirs.
+func (d *Director) ownApplications(ctx context.Context, a Actor, p Page) (list api.List[api.Application], err error) {
+	page, err := p.numbers()
+	if err != nil {
+		return list, err
+	}
+	err = d.store.View(ctx, func(r *store.Read) error {
+		applications, next, err := r.Applications(a.ID, page)
+		if err != nil {
+			return err
+		}
+		list.Next = cursor(next)
+		list.Items, err = showApplications(r, applications)
+		return err
+	})
+	return list, problem(err)
 }
 
 // eventsOf gives a page of all that happened to a user's applications, oldest first.

@@ -56,7 +56,7 @@ func (d *Director) CertificateCaller(ctx context.Context, cs *tls.ConnectionStat
 	if err != nil || revoked {
 		return wire.Caller{}, errRevoked()
 	}
-	return wire.Caller{Kind: kind, Identity: id, Expired: peer.Expired}, nil
+	return wire.Caller{Kind: kind, Identity: id, Expired: peer.Expired, Credential: "certificate " + peer.Serial}, nil
 }
 
 func errRevoked() error {

@@ -14,6 +14,7 @@ import (
 // and wrong codes get the same answer in the same time. That a code is needed is said before the password is looked at, and
 // of half of the names that nobody has as well; from is the caller's IP address, for the limit on tries.
 func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.Token, error) {
+	store.Names(ctx, "user", in.Username)
 	address, err := d.try(in.Username, from, "failed logins")
 	if err != nil {
 		return api.Token{}, err
@@ -54,6 +55,7 @@ func (d *Director) Login(ctx context.Context, in api.Login, from string) (api.To
 		if err := proof.use(tx); err != nil {
 			return wrong // another login was faster with this code
 		}
+		tx.Proven(u)
 		if newHash != "" {
 			if err := tx.RehashPassword(u.ID, newHash); err != nil {
 				return err
@@ -91,7 +93,7 @@ func (d *Director) Authenticate(ctx context.Context, token api.Secret) (Actor, e
 		return Actor{}, problem(err)
 	}
 	d.tokenUsed(ctx, t, now)
-	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin}, nil
+	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin, Credential: "token " + t.Label()}, nil
 }
 
 // Logout ends a token.

@@ -36,8 +36,8 @@ const mostNodes = 1 << 30
 func (d *Director) changeNodes(ctx context.Context, a Actor, ref, service string, in api.NodesChange, opKind api.OperationKind,
 	change func(kind api.RoleKind, have, by int) (int, error),
 ) (api.Operation, error) {
-	return d.operation(ctx, a, string(opKind), func(tx *store.Tx) (none store.NewOperation, err error) {
-		s, err := findService(&tx.Read, a, ref, service)
+	return d.operation(ctx, string(opKind), func(tx *store.Tx) (none store.NewOperation, err error) {
+		s, err := findService(&tx.Read, a, ref, service, toOperate)
 		if err != nil {
 			return none, err
 		}
@@ -123,7 +123,7 @@ func roleList(kind api.ServiceKind) string {
 // ServiceNodes gives a page of the machines of a service.
 func (d *Director) ServiceNodes(ctx context.Context, a Actor, ref, service string, p Page) (api.List[api.Node], error) {
 	return d.nodePage(ctx, p, func(r *store.Read) (api.ApplicationID, api.ServiceID, error) {
-		s, err := findService(r, a, ref, service)
+		s, err := findService(r, a, ref, service, toView)
 		return s.Application, s.ID, err
 	})
 }
@@ -131,7 +131,7 @@ func (d *Director) ServiceNodes(ctx context.Context, a Actor, ref, service strin
 // ApplicationNodes gives a page of all machines of an application, its manager's too.
 func (d *Director) ApplicationNodes(ctx context.Context, a Actor, ref string, p Page) (api.List[api.Node], error) {
 	return d.nodePage(ctx, p, func(r *store.Read) (api.ApplicationID, api.ServiceID, error) {
-		v, err := r.FindApplication(a.ID, ref)
+		v, err := findApplication(r, a, ref, toView)
 		return v.ID, -1, err
 	})
 }
@@ -156,21 +156,13 @@ func (d *Director) nodePage(ctx context.Context, p Page, whose func(*store.Read)
 	return list, problem(err)
 }
 
-// Node gives one machine of the actor.
+// Node gives one machine.
 func (d *Director) Node(ctx context.Context, a Actor, id api.NodeID) (api.Node, error) {
-	n, err := d.ownNode(ctx, a, id)
+	n, err := d.findNode(ctx, a, id, toView)
 	if err != nil {
 		return api.Node{}, err
 	}
 	return d.showNodes([]store.Node{n})[0], nil
-}
-
-func (d *Director) ownNode(ctx context.Context, a Actor, id api.NodeID) (n store.Node, err error) {
-	err = d.store.View(ctx, func(r *store.Read) error {
-		n, err = r.FindNode(a.ID, id)
-		return err
-	})
-	return n, problem(err)
 }
 
 // node gives a node whoever owns it.
@@ -214,16 +206,26 @@ func (d *Director) showNodes(nodes []store.Node) []api.Node {
 	return out
 }
 
-// Exec runs a command on a machine of the actor and gives its output as it comes.
+// Exec runs a command on a machine and gives its output as it comes.
 func (d *Director) Exec(ctx context.Context, a Actor, id api.NodeID, in api.ExecRequest) (iter.Seq2[api.ExecFrame, error], error) {
 	if len(in.Command) == 0 {
 		return nil, api.InField("command", "name a program, for example: cps node exec %s -- uptime", id)
 	}
-	client, v, err := d.managerOfNode(ctx, a, id)
+	client, v, err := d.managerOfNode(ctx, a, id, toOperate)
 	if err != nil {
 		return nil, err
 	}
+	// What is run is on record before it runs.
+	err = d.store.Update(ctx, "node.exec", func(tx *store.Tx) error {
+		tx.Ran(in.Command)
+		return nil
+	})
+	if err != nil {
+		return nil, problem(err)
+	}
 	return func(yield func(api.ExecFrame, error) bool) {
+		ctx, end := d.whileReachable(ctx, a, stillApplication(a, v.ID, toOperate))
+		defer end()
 		for frame, err := range client.Exec(ctx, d.epoch(v), id, in) {
 			if !yield(frame, saidByManager(ctx, v, err)) {
 				return
@@ -239,24 +241,24 @@ func saidByManager(ctx context.Context, v store.Application, err error) error {
 
 // NodeLog gives a log of a machine as text; name "" is the agent's own, and the manager's on its machine.
 func (d *Director) NodeLog(ctx context.Context, a Actor, id api.NodeID, name string, part manager.LogRange) (io.ReadCloser, error) {
-	client, v, err := d.managerOfNode(ctx, a, id)
+	client, v, err := d.managerOfNode(ctx, a, id, toView)
 	if err != nil {
 		return nil, err
 	}
-	if w := d.worker(v.ID); w != nil && w.link.seen().node == id {
-		text, err := client.Log(ctx, d.epoch(v), part)
-		return text, saidByManager(ctx, v, err)
-	}
-	text, err := client.NodeLog(ctx, d.epoch(v), id, name, part)
-	return text, saidByManager(ctx, v, err)
+	return d.reachableLog(ctx, a, v, func(ctx context.Context) (io.ReadCloser, error) {
+		if w := d.worker(v.ID); w != nil && w.link.seen().node == id {
+			return client.Log(ctx, d.epoch(v), part)
+		}
+		return client.NodeLog(ctx, d.epoch(v), id, name, part)
+	})
 }
 
-func (d *Director) managerOfNode(ctx context.Context, a Actor, id api.NodeID) (*manager.Client, store.Application, error) {
-	n, err := d.ownNode(ctx, a, id)
+func (d *Director) managerOfNode(ctx context.Context, a Actor, id api.NodeID, need need) (*manager.Client, store.Application, error) {
+	n, err := d.findNode(ctx, a, id, need)
 	if err != nil {
 		return nil, store.Application{}, err
 	}
-	v, err := d.find(ctx, a, n.Application.String())
+	v, err := d.find(ctx, a, n.Application.String(), need)
 	if err != nil {
 		return nil, v, err
 	}
@@ -264,9 +266,9 @@ func (d *Director) managerOfNode(ctx context.Context, a Actor, id api.NodeID) (*
 	return client, v, err
 }
 
-// Console gives what a machine of the actor has printed on its console.
+// Console gives what a machine has printed on its console.
 func (d *Director) Console(ctx context.Context, a Actor, id api.NodeID) (io.ReadCloser, error) {
-	n, err := d.ownNode(ctx, a, id)
+	n, err := d.findNode(ctx, a, id, toOperate)
 	if err != nil {
 		return nil, err
 	}

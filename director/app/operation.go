@@ -12,7 +12,13 @@ import (
 	"conpaas/director/store/life"
 )
 
-func showOperation(op store.Operation, owner string) api.Operation {
+// showOperation shows an operation; its owner is that of the application, whoever has asked for it.
+func showOperation(r *store.Read, op store.Operation) (api.Operation, error) {
+	names, err := r.UserNames([]api.UserID{op.Owner})
+	return operationOf(op, names[op.Owner]), err
+}
+
+func operationOf(op store.Operation, owner string) api.Operation {
 	out := api.Operation{
 		ID: op.ID, Kind: op.Kind, Owner: owner, Application: op.Application, Service: op.Service, State: op.State,
 		Revision: op.Revision, Created: op.Created, Progress: op.Progress,
@@ -30,7 +36,8 @@ func showOperation(op store.Operation, owner string) api.Operation {
 	return out
 }
 
-// Operations gives a page of the actor's operations, of one application where ref is not empty.
+// Operations gives a page of the operations of the applications that the actor owns or that are shared with it, of one
+// application where ref is not empty.
 func (d *Director) Operations(ctx context.Context, a Actor, ref string, p Page) (list api.List[api.Operation], err error) {
 	page, err := p.numbers()
 	if err != nil {
@@ -39,16 +46,24 @@ func (d *Director) Operations(ctx context.Context, a Actor, ref string, p Page) 
 	err = d.store.View(ctx, func(r *store.Read) error {
 		var id api.ApplicationID
 		if ref != "" {
-			v, err := r.FindApplication(a.ID, ref)
+			v, err := findApplication(r, a, ref, toView)
 			if err != nil {
 				return err
 			}
 			id = v.ID
 		}
-		operations, next, err := r.Operations(a.ID, id, page)
+		operations, next, err := r.ReachableOperations(a.ID, id, page)
+		if err != nil {
+			return err
+		}
+		owners := make([]api.UserID, len(operations))
+		for i, op := range operations {
+			owners[i] = op.Owner
+		}
+		names, err := r.UserNames(owners)
 		list.Items = make([]api.Operation, len(operations))
 		for i, op := range operations {
-			list.Items[i] = showOperation(op, a.Name)
+			list.Items[i] = operationOf(op, names[op.Owner])
 		}
 		list.Next = cursor(next)
 		return err
@@ -56,30 +71,27 @@ func (d *Director) Operations(ctx context.Context, a Actor, ref string, p Page) 
 	return list, problem(err)
 }
 
-// Operation gives one operation of the actor.
+// Operation gives one operation.
 func (d *Director) Operation(ctx context.Context, a Actor, id api.OperationID) (out api.Operation, err error) {
 	err = d.store.View(ctx, func(r *store.Read) error {
-		op, err := ownOperation(r, a, id)
-		out = showOperation(op, a.Name)
+		op, err := findOperation(r, a, id, toView)
+		if err != nil {
+			return err
+		}
+		out, err = showOperation(r, op)
 		return err
 	})
 	return out, problem(err)
 }
 
-func ownOperation(r *store.Read, a Actor, id api.OperationID) (store.Operation, error) {
-	op, err := r.Operation(id)
-	if err == nil && op.Owner != a.ID {
-		err = fmt.Errorf("operation %s: %w", id, store.ErrNotFound)
-	}
-	if err != nil {
-		return store.Operation{}, err
-	}
-	return op, nil
-}
-
 // WatchOperation gives an operation now and after each change until it has ended; nil now and then.
 func (d *Director) WatchOperation(ctx context.Context, a Actor, id api.OperationID) iter.Seq2[*api.Operation, error] {
 	return func(yield func(*api.Operation, error) bool) {
+		ctx, end := d.whileReachable(ctx, a, func(r *store.Read) error {
+			_, err := findOperation(r, a, id, toView)
+			return err
+		})
+		defer end()
 		changed, stop := d.feed.watch(string(id))
 		defer stop()
 		for {
@@ -104,7 +116,7 @@ func (d *Director) WatchOperation(ctx context.Context, a Actor, id api.Operation
 func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.OperationID) (out api.Operation, err error) {
 	var op store.Operation
 	err = d.store.Update(ctx, "operation.cancelled", func(tx *store.Tx) error {
-		if op, err = ownOperation(&tx.Read, a, id); err != nil {
+		if op, err = findOperation(&tx.Read, a, id, toOperate); err != nil {
 			return err
 		}
 		if op.State.Final() {
@@ -126,14 +138,17 @@ func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.Operatio
 		if err != nil {
 			return err
 		}
-		op, err = tx.StepOperation(id, life.OperationCancel, nil)
+		if op, err = tx.StepOperation(id, life.OperationCancel, nil); err != nil {
+			return err
+		}
+		out, err = showOperation(&tx.Read, op)
 		return err
 	})
 	if err != nil {
 		return out, problem(err)
 	}
 	d.wakeFor(ctx, op.Application)
-	return showOperation(op, a.Name), nil
+	return out, nil
 }
 
 // keepReady wants no more machines than are ready, and no fewer than before the operation.

@@ -18,7 +18,7 @@ func (d *Director) Services(ctx context.Context, a Actor, ref string, p Page) (l
 		return list, err
 	}
 	err = d.store.View(ctx, func(r *store.Read) error {
-		v, err := r.FindApplication(a.ID, ref)
+		v, err := findApplication(r, a, ref, toView)
 		if err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (d *Director) Services(ctx context.Context, a Actor, ref string, p Page) (l
 // Service gives one service by name or id.
 func (d *Director) Service(ctx context.Context, a Actor, ref, service string) (out api.Service, err error) {
 	err = d.store.View(ctx, func(r *store.Read) error {
-		s, err := findService(r, a, ref, service)
+		s, err := findService(r, a, ref, service, toView)
 		if err != nil {
 			return err
 		}
@@ -48,14 +48,6 @@ func (d *Director) Service(ctx context.Context, a Actor, ref, service string) (o
 		return err
 	})
 	return out, problem(err)
-}
-
-func findService(r *store.Read, a Actor, ref, service string) (store.Service, error) {
-	v, err := r.FindApplication(a.ID, ref)
-	if err != nil {
-		return store.Service{}, err
-	}
-	return r.FindService(v.ID, service)
 }
 
 func (d *Director) showService(r *store.Read, s store.Service) (api.Service, error) {
@@ -103,7 +95,7 @@ func (d *Director) AddService(ctx context.Context, a Actor, ref string, in api.S
 	}
 	var s store.Service
 	err = d.store.Update(ctx, "service.created", func(tx *store.Tx) error {
-		v, err := tx.FindApplication(a.ID, ref)
+		v, err := findApplication(&tx.Read, a, ref, toOperate)
 		if err != nil {
 			return err
 		}
@@ -175,7 +167,7 @@ func (d *Director) RenameService(ctx context.Context, a Actor, ref, service, nam
 	}
 	var s store.Service
 	err := d.store.Update(ctx, "service.renamed", func(tx *store.Tx) (err error) {
-		if s, err = findService(&tx.Read, a, ref, service); err != nil {
+		if s, err = findService(&tx.Read, a, ref, service, toOperate); err != nil {
 			return err
 		}
 		_, err = tx.RenameService(s.Application, s.ID, name)
@@ -190,7 +182,7 @@ func (d *Director) RenameService(ctx context.Context, a Actor, ref, service, nam
 
 // StartService wants a service started, and its application running.
 func (d *Director) StartService(ctx context.Context, a Actor, ref, service string) (api.Operation, error) {
-	return d.wantService(ctx, a, ref, service, api.OpServiceStart, store.ServiceStarted)
+	return d.wantService(ctx, a, ref, service, api.OpServiceStart, store.ServiceStarted, toOperate)
 }
 
 // needsNetwork refuses a service whose programs talk to each other where machines cannot, as far as that is known of other machines
@@ -216,17 +208,17 @@ func needsNetwork(tx *store.Tx, s store.Service) error {
 
 // StopService removes the machines of a service and keeps the rest.
 func (d *Director) StopService(ctx context.Context, a Actor, ref, service string) (api.Operation, error) {
-	return d.wantService(ctx, a, ref, service, api.OpServiceStop, store.ServiceStopped)
+	return d.wantService(ctx, a, ref, service, api.OpServiceStop, store.ServiceStopped, toOperate)
 }
 
 // RemoveService removes a service with all that belongs to it.
 func (d *Director) RemoveService(ctx context.Context, a Actor, ref, service string) (api.Operation, error) {
-	return d.wantService(ctx, a, ref, service, api.OpServiceRemove, store.ServiceRemoved)
+	return d.wantService(ctx, a, ref, service, api.OpServiceRemove, store.ServiceRemoved, toOwn)
 }
 
-func (d *Director) wantService(ctx context.Context, a Actor, ref, service string, kind api.OperationKind, wanted store.ServiceWanted) (api.Operation, error) {
-	return d.operation(ctx, a, string(kind), func(tx *store.Tx) (store.NewOperation, error) {
-		s, err := findService(&tx.Read, a, ref, service)
+func (d *Director) wantService(ctx context.Context, a Actor, ref, service string, kind api.OperationKind, wanted store.ServiceWanted, n need) (api.Operation, error) {
+	return d.operation(ctx, string(kind), func(tx *store.Tx) (store.NewOperation, error) {
+		s, err := findService(&tx.Read, a, ref, service, n)
 		if err != nil {
 			return store.NewOperation{}, err
 		}

@@ -21,8 +21,8 @@ const longestValue = 4096
 
 // ConfigureService changes settings of a service.
 func (d *Director) ConfigureService(ctx context.Context, a Actor, ref, service string, in api.SettingsChange) (api.Operation, error) {
-	return d.operation(ctx, a, string(api.OpServiceConfigure), func(tx *store.Tx) (none store.NewOperation, err error) {
-		s, err := findService(&tx.Read, a, ref, service)
+	return d.operation(ctx, string(api.OpServiceConfigure), func(tx *store.Tx) (none store.NewOperation, err error) {
+		s, err := findService(&tx.Read, a, ref, service, toOperate)
 		if err != nil {
 			return none, err
 		}

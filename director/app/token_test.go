@@ -29,7 +29,7 @@ func TestTokensForPrograms(t *testing.T) {
 	} {
 		must[api.User](t)(d.ChangeUser(ctx, d.Admin(), "alice", api.UserChange{Disabled: to(false)}))
 		made := must[api.TokenCreated](t)(d.CreateToken(ctx, alice, "me", tokenOf(t, d, "alice", secret), api.TokenCreate{Name: "ci"}))
-		if a, err := d.Authenticate(ctx, made.Token); err != nil || a != alice {
+		if a, err := d.Authenticate(ctx, made.Token); err != nil || a.ID != alice.ID || a.Credential == "" {
 			t.Fatalf("%s: the token is that of %+v, %v", name, a, err)
 		}
 		if err := end(api.ServiceID(made.ID).String()); err != nil {

@@ -25,11 +25,11 @@ func (s *server) applicationRoutes() {
 			return answer(s.director.CreateApplication(ctx, actor(ctx), in.Body))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one, ID: "show-application", Summary: "One application"},
-		user(), func(ctx context.Context, in *ApplicationPath) (*body[api.Application], error) {
+		view(), func(ctx context.Context, in *ApplicationPath) (*body[api.Application], error) {
 			return answer(s.director.Application(ctx, actor(ctx), in.Application))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPatch, Path: one, ID: "rename-application", Summary: "Rename an application"},
-		user(), func(ctx context.Context, in *struct {
+		own(), func(ctx context.Context, in *struct {
 			ApplicationPath
 			Body api.Rename
 		},
@@ -39,28 +39,29 @@ func (s *server) applicationRoutes() {
 	type act = func(context.Context, app.Actor, string) (api.Operation, error)
 	for _, r := range []struct {
 		method, path, id, summary string
+		rule                      wire.Rule
 		act                       act
 	}{
-		{http.MethodPost, one + "/start", "start-application", "Start an application: its manager, then what was running before", s.director.StartApplication},
-		{http.MethodPost, one + "/stop", "stop-application", "Remove all machines of an application and keep the rest", s.director.StopApplication},
-		{http.MethodDelete, one, "delete-application", "Delete an application with all that belongs to it", s.director.DeleteApplication},
+		{http.MethodPost, one + "/start", "start-application", "Start an application: its manager, then what was running before", operate(), s.director.StartApplication},
+		{http.MethodPost, one + "/stop", "stop-application", "Remove all machines of an application and keep the rest", operate(), s.director.StopApplication},
+		{http.MethodDelete, one, "delete-application", "Delete an application with all that belongs to it", own(), s.director.DeleteApplication},
 	} {
 		wire.Register(s.api, wire.Route{Method: r.method, Path: r.path, ID: r.id, Summary: r.summary, Status: http.StatusAccepted},
-			user(), func(ctx context.Context, in *ApplicationPath) (*body[api.Operation], error) {
+			r.rule, func(ctx context.Context, in *ApplicationPath) (*body[api.Operation], error) {
 				return answer(r.act(ctx, actor(ctx), in.Application))
 			})
 	}
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one + "/network", ID: "show-network", Summary: "The overlay network: path, latency and last handshake of each pair"},
-		user(), func(ctx context.Context, in *ApplicationPath) (*body[api.ApplicationNetwork], error) {
+		view(), func(ctx context.Context, in *ApplicationPath) (*body[api.ApplicationNetwork], error) {
 			return answer(s.director.Network(ctx, actor(ctx), in.Application))
 		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/events", ID: "list-events", Summary: "History, oldest first; with follow as server-sent events", Query: []wire.Query{
 		wire.QueryText("after", "Next of the page before, or the id of an event"), wire.QueryNumber("limit", 1, maxPage, "At most so many items; default 100"),
 		wire.QueryFlag("follow", "Go on with the events that come"),
 	}},
-		user(), s.events)
+		view(), s.events)
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "application-log", Summary: "Log of the manager as text", Query: logQuery()},
-		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		view(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			text, err := s.director.ApplicationLog(r.Context(), actor(r.Context()), path("application"), logRange(r))
 			if err != nil {
 				return err

@@ -51,7 +51,7 @@ func (w *world) prepare(t *testing.T, dir string, long time.Time) {
 		w.add("anonymous", "")
 		unknown, _ := auth.NewToken()
 		w.add("badtoken", unknown)
-		for _, name := range []string{"admin", "owner", "stranger"} {
+		for _, name := range []string{"admin", "owner", "stranger", "viewer", "operator"} {
 			if err := w.addUser(tx, name); err != nil {
 				return err
 			}

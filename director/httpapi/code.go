@@ -17,7 +17,7 @@ import (
 func (s *server) codeRoutes() {
 	const one = "/v1/applications/{application}/services/{service}"
 	wire.Register(s.api, wire.Route{Method: http.MethodPut, Path: one + "/settings", ID: "configure-service", Summary: "Change settings of a service", Status: http.StatusAccepted},
-		user(), func(ctx context.Context, in *struct {
+		operate(), func(ctx context.Context, in *struct {
 			ServicePath
 			Body api.SettingsChange
 		},
@@ -25,7 +25,7 @@ func (s *server) codeRoutes() {
 			return answer(s.director.ConfigureService(ctx, actor(ctx), in.Application, in.Service, in.Body))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one + "/code", ID: "list-code", Summary: "Versions of the code of a service, the oldest first"},
-		user(), func(ctx context.Context, in *struct {
+		view(), func(ctx context.Context, in *struct {
 			ServicePath
 			Page
 		},
@@ -33,7 +33,7 @@ func (s *server) codeRoutes() {
 			return answer(s.director.CodeVersions(ctx, actor(ctx), in.Application, in.Service, in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one + "/code/uploads/{sha256}", ID: "show-upload", Summary: "How much of an archive is there of an upload that has broken off; one that would not be taken is refused"},
-		user(), func(ctx context.Context, in *struct {
+		operate(), func(ctx context.Context, in *struct {
 			ServicePath
 			SHA256 string `path:"sha256" doc:"Of the whole archive"`
 			Size   int64  `query:"size" doc:"Bytes of the whole archive"`
@@ -50,9 +50,9 @@ func (s *server) codeRoutes() {
 			wire.QueryText("sha256", "Of the whole archive, so that the upload can go on when it breaks off"),
 			wire.QueryNumber("offset", 0, math.MaxInt, "Bytes of the archive that are there already; with sha256"),
 		},
-	}, user(), s.uploadCode)
+	}, operate(), s.uploadCode)
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: one + "/code/enable", ID: "enable-code", Summary: "Give requests another version, once every machine has checked it", Status: http.StatusAccepted},
-		user(), func(ctx context.Context, in *struct {
+		operate(), func(ctx context.Context, in *struct {
 			ServicePath
 			Body api.CodeEnable
 		},
@@ -60,9 +60,9 @@ func (s *server) codeRoutes() {
 			return answer(s.director.EnableCode(ctx, actor(ctx), in.Application, in.Service, in.Body))
 		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/code/{version}", ID: "download-code", Summary: "The archive of a version, as it was uploaded"},
-		user(), s.downloadCode)
+		operate(), s.downloadCode)
 	wire.Register(s.api, wire.Route{Method: http.MethodDelete, Path: one + "/code/{version}", ID: "delete-code", Summary: "Delete a version that is not enabled"},
-		user(), func(ctx context.Context, in *struct {
+		operate(), func(ctx context.Context, in *struct {
 			ServicePath
 			Version string `path:"version"`
 		},

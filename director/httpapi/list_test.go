@@ -48,6 +48,9 @@ func (w *world) fillLists(t *testing.T, owner app.Actor) map[string]map[string]s
 		})
 		must(err)
 	}
+	for range 2 { // for the audit log
+		w.call(t, w.callers["owner"], request{method: http.MethodPatch, path: "/v1/users/{user}", values: w.values(), body: `{"affiliation":"Example"}`})
+	}
 	code := w.values()
 	code["service"] = site.ID.String()
 	return map[string]map[string]string{"list-code": code}
@@ -111,7 +114,7 @@ func identity(t *testing.T, item json.RawMessage) string {
 	if err := json.Unmarshal(item, &members); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"id", "name", "type", "node"} {
+	for _, name := range []string{"id", "name", "type", "node", "user"} {
 		if text, err := json.Marshal(members[name]); err == nil && members[name] != nil {
 			return string(text)
 		}

@@ -17,7 +17,7 @@ const execBody = 1 << 20
 
 func (s *server) nodeRoutes() {
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/applications/{application}/nodes", ID: "list-nodes", Summary: "Machines of an application, its manager included"},
-		user(), func(ctx context.Context, in *struct {
+		view(), func(ctx context.Context, in *struct {
 			ApplicationPath
 			Page
 		},
@@ -25,11 +25,11 @@ func (s *server) nodeRoutes() {
 			return answer(s.director.ApplicationNodes(ctx, actor(ctx), in.Application, in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}", ID: "show-node", Summary: "One machine"},
-		user(), func(ctx context.Context, in *nodePath) (*body[api.Node], error) {
+		view(), func(ctx context.Context, in *nodePath) (*body[api.Node], error) {
 			return answer(s.director.Node(ctx, actor(ctx), api.NodeID(in.Node)))
 		})
 	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/nodes/{node}/exec", ID: "exec", Summary: "Run a command on a machine (body ExecRequest, answer lines of ExecFrame)", MaxBody: execBody},
-		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		operate(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			var in api.ExecRequest
 			if err := wire.Decode(r, &in); err != nil {
 				return err
@@ -41,7 +41,7 @@ func (s *server) nodeRoutes() {
 			return sendFrames(w, frames)
 		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/console", ID: "console", Summary: "What the machine has printed on its console, as text"},
-		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		operate(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			text, err := s.director.Console(r.Context(), actor(r.Context()), api.NodeID(path("node")))
 			if err != nil {
 				return err
@@ -49,7 +49,7 @@ func (s *server) nodeRoutes() {
 			return copyText(w, text)
 		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "node-log", Summary: "A log of the machine as text", Query: append(logQuery(), wire.QueryText("name", "Which; default the agent's own"))},
-		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		view(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			text, err := s.director.NodeLog(r.Context(), actor(r.Context()), api.NodeID(path("node")), r.URL.Query().Get("name"), logRange(r))
 			if err != nil {
 				return err

@@ -23,15 +23,15 @@ func (s *server) operationRoutes() {
 			return answer(s.director.Operations(ctx, actor(ctx), in.Application, in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one, ID: "show-operation", Summary: "One operation"},
-		user(), func(ctx context.Context, in *operationPath) (*body[api.Operation], error) {
+		view(), func(ctx context.Context, in *operationPath) (*body[api.Operation], error) {
 			return answer(s.director.Operation(ctx, actor(ctx), api.OperationID(in.Operation)))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: one + "/cancel", ID: "cancel-operation", Summary: "Cancel an operation: what it has not yet brought about is no longer wanted"},
-		user(), func(ctx context.Context, in *operationPath) (*body[api.Operation], error) {
+		operate(), func(ctx context.Context, in *operationPath) (*body[api.Operation], error) {
 			return answer(s.director.CancelOperation(ctx, actor(ctx), api.OperationID(in.Operation)))
 		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/watch", ID: "watch-operation", Summary: "The operation after each change, as server-sent events, until it has ended"},
-		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		view(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			id := api.OperationID(path("operation"))
 			return sendEvents(w, s.director.WatchOperation(r.Context(), actor(r.Context()), id), func(api.Operation) string { return "" })
 		})

@@ -17,6 +17,18 @@ func public() wire.Rule {
 // user is open to every user; the use case limits it to what the user may see.
 func user() wire.Rule { return kinds("user", wire.KindUser) }
 
+// The rules of routes that name an application, or what belongs to one, say whom its use case lets in. The use case decides
+// it; TestSharesSeeWhatTheRouteSays holds both together.
+
+// own is open to the application's owner alone.
+func own() wire.Rule { return kinds("own", wire.KindUser) }
+
+// operate is open to the owner and to shares at level operate.
+func operate() wire.Rule { return kinds("operate", wire.KindUser) }
+
+// view is open to the owner and to all shares.
+func view() wire.Rule { return kinds("view", wire.KindUser) }
+
 // admin is open to administrators: it costs what all pay for, or shows what is of the installation.
 func admin() wire.Rule {
 	users := user()

@@ -29,6 +29,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.metrics.Add(d.Figures, app.Families()...)
 	s.api = wire.NewAPI(wire.Options{
 		Title: "ConPaaS director", Version: daemon.Version, Log: log, Authenticate: s.authenticate, Metrics: s.metrics,
+		Follow: d.Audited,
 		Header: func(h http.Header) { h.Set(api.HeaderCA, d.CABundle().Name) },
 	})
 	s.accountRoutes()
@@ -47,6 +48,8 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.bootstrapRoutes()
 	s.relayRoutes()
 	s.metricsRoutes()
+	s.shareRoutes()
+	s.auditRoutes()
 	return s.api
 }
 
@@ -70,7 +73,7 @@ func (s *server) authenticate(r *http.Request) (wire.Caller, error) {
 	if err != nil {
 		return wire.Caller{}, err
 	}
-	return wire.Caller{Kind: wire.KindUser, User: actor.ID, UserName: actor.Name, Admin: actor.Admin}, nil
+	return wire.Caller{Kind: wire.KindUser, User: actor.ID, UserName: actor.Name, Admin: actor.Admin, Credential: actor.Credential}, nil
 }
 
 // actor is the user that calls.

@@ -20,7 +20,7 @@ func (s *server) serviceRoutes() {
 	const all = "/v1/applications/{application}/services"
 	const one = all + "/{service}"
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: all, ID: "list-services", Summary: "Services of an application"},
-		user(), func(ctx context.Context, in *struct {
+		view(), func(ctx context.Context, in *struct {
 			ApplicationPath
 			Page
 		},
@@ -28,7 +28,7 @@ func (s *server) serviceRoutes() {
 			return answer(s.director.Services(ctx, actor(ctx), in.Application, in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: all, ID: "add-service", Summary: "Add a service to an application", Status: http.StatusCreated},
-		user(), func(ctx context.Context, in *struct {
+		operate(), func(ctx context.Context, in *struct {
 			ApplicationPath
 			Body api.ServiceCreate
 		},
@@ -36,11 +36,11 @@ func (s *server) serviceRoutes() {
 			return answer(s.director.AddService(ctx, actor(ctx), in.Application, in.Body))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one, ID: "show-service", Summary: "One service"},
-		user(), func(ctx context.Context, in *ServicePath) (*body[api.Service], error) {
+		view(), func(ctx context.Context, in *ServicePath) (*body[api.Service], error) {
 			return answer(s.director.Service(ctx, actor(ctx), in.Application, in.Service))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPatch, Path: one, ID: "rename-service", Summary: "Rename a service"},
-		user(), func(ctx context.Context, in *struct {
+		operate(), func(ctx context.Context, in *struct {
 			ServicePath
 			Body api.Rename
 		},
@@ -50,14 +50,15 @@ func (s *server) serviceRoutes() {
 	type act = func(context.Context, app.Actor, string, string) (api.Operation, error)
 	for _, r := range []struct {
 		method, path, id, summary string
+		rule                      wire.Rule
 		act                       act
 	}{
-		{http.MethodPost, one + "/start", "start-service", "Start a service, and its application where needed", s.director.StartService},
-		{http.MethodPost, one + "/stop", "stop-service", "Remove the machines of a service and keep the rest", s.director.StopService},
-		{http.MethodDelete, one, "remove-service", "Remove a service with all that belongs to it", s.director.RemoveService},
+		{http.MethodPost, one + "/start", "start-service", "Start a service, and its application where needed", operate(), s.director.StartService},
+		{http.MethodPost, one + "/stop", "stop-service", "Remove the machines of a service and keep the rest", operate(), s.director.StopService},
+		{http.MethodDelete, one, "remove-service", "Remove a service with all that belongs to it", own(), s.director.RemoveService},
 	} {
 		wire.Register(s.api, wire.Route{Method: r.method, Path: r.path, ID: r.id, Summary: r.summary, Status: http.StatusAccepted},
-			user(), func(ctx context.Context, in *ServicePath) (*body[api.Operation], error) {
+			r.rule, func(ctx context.Context, in *ServicePath) (*body[api.Operation], error) {
 				return answer(r.act(ctx, actor(ctx), in.Application, in.Service))
 			})
 	}
@@ -70,7 +71,7 @@ func (s *server) serviceRoutes() {
 		{"/remove-nodes", "remove-nodes", "Remove machines from roles of a service, the newest first", s.director.RemoveNodes},
 	} {
 		wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: one + r.path, ID: r.id, Summary: r.summary, Status: http.StatusAccepted},
-			user(), func(ctx context.Context, in *struct {
+			operate(), func(ctx context.Context, in *struct {
 				ServicePath
 				Body api.NodesChange
 			},
@@ -79,7 +80,7 @@ func (s *server) serviceRoutes() {
 			})
 	}
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: one + "/nodes", ID: "list-service-nodes", Summary: "Machines of a service"},
-		user(), func(ctx context.Context, in *struct {
+		view(), func(ctx context.Context, in *struct {
 			ServicePath
 			Page
 		},
@@ -89,7 +90,7 @@ func (s *server) serviceRoutes() {
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "service-log", Summary: "Logs of a service as text, each line with its node", Query: []wire.Query{
 		logQuery()[0], wire.QueryText("kind", "Which: agent, error or access; default agent"),
 	}},
-		user(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		view(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			kind := cmp.Or(api.LogKind(r.URL.Query().Get("kind")), api.LogAgent)
 			text, err := s.director.ServiceLog(r.Context(), actor(r.Context()), path("application"), path("service"), kind, logRange(r))
 			if err != nil {

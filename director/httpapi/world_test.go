@@ -20,6 +20,7 @@ const deployment = "conpaas"
 // The ids of what a world holds. The database numbers from 1; newWorld sees that they are right.
 const (
 	ownUser        = "2"
+	operatorUser   = "5"
 	ownToken       = "robot"
 	ownCertificate = "spare"
 	ownApplication = "1"
@@ -81,6 +82,10 @@ func (w *world) populate(t *testing.T, owner app.Actor) {
 		}
 		return err
 	})
+	for user, level := range map[string]api.ShareLevel{"viewer": api.ShareView, operatorUser: api.ShareOperate} {
+		_, err := w.ShareApplication(t.Context(), owner, "shop", user, api.ShareChange{Level: level}, "127.0.0.1")
+		must(err)
+	}
 	nodes, err := w.ApplicationNodes(t.Context(), owner, "shop")
 	must(err)
 	w.operation = string(op.ID)
@@ -96,6 +101,15 @@ func (w *world) populate(t *testing.T, owner app.Actor) {
 // routes is the route table of the director.
 func (w *world) routes() []wire.RouteInfo {
 	return httpapi.New(w.Director.Director, slog.New(slog.DiscardHandler)).Routes()
+}
+
+// valuesOf are values for a route: the user of a share is the operator.
+func (w *world) valuesOf(r routeInfo) map[string]string {
+	values := w.values()
+	if strings.Contains(r.Path, "{application}") {
+		values["user"] = operatorUser
+	}
+	return values
 }
 
 // values are those of the parameters of paths that name what the owner has.

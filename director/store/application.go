@@ -177,6 +177,7 @@ func (tx *Tx) CreateApplication(n NewApplication) (Application, error) {
 		return Application{}, rowError(err, "application %q", n.Name)
 	}
 	a := row.application()
+	tx.trail.about(a)
 	_, err := tx.AddEvent(Event{Owner: a.Owner, Application: a.ID, Kind: "application.created", Text: fmt.Sprintf("application %q is created", a.Name)})
 	return a, err
 }
@@ -184,18 +185,23 @@ func (tx *Tx) CreateApplication(n NewApplication) (Application, error) {
 // RenameApplication gives it another name. ErrExists when the owner has one of that name.
 func (tx *Tx) RenameApplication(id api.ApplicationID, name string) (Application, error) {
 	return tx.changeApplication(id, func(row *applicationRow) error {
+		tx.changed("name", row.Name, name)
 		row.Name = name
 		return tx.freeName(&applicationRow{}, name, row.ID, "owner_id = ?", row.OwnerID)
 	})
 }
 
-// SetApplicationWanted says what the owner wants. ErrConflict when it is to be deleted already.
+// SetApplicationWanted says what the owner wants; deleted ends its shares. ErrConflict when it is to be deleted already.
 func (tx *Tx) SetApplicationWanted(id api.ApplicationID, wanted ApplicationWanted) (Application, error) {
 	return tx.changeApplication(id, func(row *applicationRow) error {
 		if row.Wanted == string(ApplicationDeleted) && wanted != ApplicationDeleted {
 			return fmt.Errorf("application %s is being deleted: %w", id, ErrConflict)
 		}
+		tx.changed("wanted", row.Wanted, string(wanted))
 		row.Wanted = string(wanted)
+		if wanted == ApplicationDeleted {
+			return tx.deleteShares(row.ID)
+		}
 		return nil
 	})
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"conpaas/client/api"
@@ -107,6 +108,7 @@ func (tx *Tx) AddCodeVersion(v CodeVersion) (CodeVersion, error) {
 	if err := tx.db.Create(&row).Error; err != nil {
 		return CodeVersion{}, rowError(err, "code version %q", v.ID)
 	}
+	tx.changed("code version", "", strings.TrimSpace(row.ID+" "+row.Filename))
 	return row.version(), tx.codeEvent(row, "code.added", fmt.Sprintf("code version %q is added", v.ID), false)
 }
 
@@ -126,6 +128,7 @@ func (tx *Tx) DeleteCodeVersion(application api.ApplicationID, service api.Servi
 	if err := tx.db.Delete(&row).Error; err != nil {
 		return rowError(err, "delete code version %q", id)
 	}
+	tx.changed("code version", strings.TrimSpace(row.ID+" "+row.Filename), "")
 	return tx.codeEvent(row, "code.deleted", fmt.Sprintf("code version %q is deleted", id), false)
 }
 
@@ -142,7 +145,10 @@ func (tx *Tx) SetCodeWanted(application api.ApplicationID, service api.ServiceID
 			return Service{}, rowError(err, "code version %q", id)
 		}
 	}
-	return tx.changeService(application, service, func(row *serviceRow) { row.CodeWanted = id })
+	return tx.changeService(application, service, func(row *serviceRow) {
+		tx.changed("code", row.CodeWanted, id)
+		row.CodeWanted = id
+	})
 }
 
 // CodeServes records that the wanted version serves. ErrConflict when another one is wanted by now.

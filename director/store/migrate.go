@@ -30,6 +30,7 @@ var migrations = []migration{
 	{"0003_trust", mustMigration("0003_trust")},
 	{"0004_users", mustMigration("0004_users")},
 	{"0005_credit", mustMigration("0005_credit")},
+	{"0006_access", mustMigration("0006_access")},
 	{"0007_totp", mustMigration("0007_totp")},
 }
 

@@ -115,7 +115,7 @@ func (r *Read) OpenOperations(application api.ApplicationID) ([]Operation, error
 // NewOperation is what CreateOperation needs to know.
 type NewOperation struct {
 	Kind        api.OperationKind
-	Owner       api.UserID
+	Owner       api.UserID // 0: the application's
 	Application api.ApplicationID
 	Service     api.ServiceID
 	Revision    uint64
@@ -124,6 +124,12 @@ type NewOperation struct {
 
 // CreateOperation adds an operation in state pending.
 func (tx *Tx) CreateOperation(n NewOperation) (Operation, error) {
+	if n.Owner == 0 {
+		var err error
+		if n.Owner, err = tx.ownerOf(n.Application); err != nil {
+			return Operation{}, err
+		}
+	}
 	row := operationRow{
 		Kind: string(n.Kind), OwnerID: int64(n.Owner), ApplicationID: int64(n.Application), ServiceID: int64(n.Service),
 		State: string(api.OperationPending), Revision: n.Revision, Params: string(n.Params), Created: tx.now,
@@ -131,6 +137,7 @@ func (tx *Tx) CreateOperation(n NewOperation) (Operation, error) {
 	if err := tx.db.Create(&row).Error; err != nil {
 		return Operation{}, rowError(err, "operation %s", n.Kind)
 	}
+	tx.changed("operation", "", fmt.Sprintf("%s, %s", operationID(row.Seq), row.Kind))
 	return row.operation(), tx.operationEvent(row)
 }
 
@@ -149,6 +156,7 @@ func (tx *Tx) StepOperation(id api.OperationID, event life.OperationEvent, failu
 	if to == from {
 		return row.operation(), nil
 	}
+	tx.changed("operation "+string(id), string(from), string(to))
 	row.State = string(to)
 	if to.Final() {
 		row.Ended = stamp(tx.now)

@@ -3,6 +3,8 @@ package store
 import (
 	"fmt"
 	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -148,6 +150,7 @@ func (tx *Tx) CreateService(application api.ApplicationID, n NewService) (Servic
 	if err := tx.db.Save(&row).Error; err != nil {
 		return Service{}, rowError(err, "application %s", application)
 	}
+	tx.changed("service", "", fmt.Sprintf("%s (%d), %s", service.Name, service.ID, service.Type))
 	return service.service(), tx.serviceEvent(service, "service.created", fmt.Sprintf("service %q (%s) is created", n.Name, n.Type), false)
 }
 
@@ -156,22 +159,38 @@ func (tx *Tx) RenameService(application api.ApplicationID, id api.ServiceID, nam
 	if err := tx.freeName(&serviceRow{}, name, int64(id), "application_id = ?", int64(application)); err != nil {
 		return Service{}, fmt.Errorf("service %q: %w", name, err)
 	}
-	return tx.changeService(application, id, func(row *serviceRow) { row.Name = name })
+	return tx.changeService(application, id, func(row *serviceRow) {
+		tx.changed("name", row.Name, name)
+		row.Name = name
+	})
 }
 
 // SetServiceWanted says what the owner wants. Removed is final: after it everything is ErrConflict.
 func (tx *Tx) SetServiceWanted(application api.ApplicationID, id api.ServiceID, wanted ServiceWanted) (Service, error) {
-	return tx.changeService(application, id, func(row *serviceRow) { row.Wanted = string(wanted) })
+	return tx.changeService(application, id, func(row *serviceRow) {
+		tx.changed("service "+row.Name, row.Wanted, string(wanted))
+		row.Wanted = string(wanted)
+	})
 }
 
 // SetServiceNodes says how many dedicated machines are wanted per role.
 func (tx *Tx) SetServiceNodes(application api.ApplicationID, id api.ServiceID, nodes map[api.Role]int) (Service, error) {
-	return tx.changeService(application, id, func(row *serviceRow) { row.Nodes = nodes })
+	return tx.changeService(application, id, func(row *serviceRow) {
+		for _, role := range slices.Sorted(maps.Keys(nodes)) {
+			tx.changed("nodes of role "+string(role), strconv.Itoa(row.Nodes[role]), strconv.Itoa(nodes[role]))
+		}
+		row.Nodes = nodes
+	})
 }
 
 // SetServiceSettings replaces the settings.
 func (tx *Tx) SetServiceSettings(application api.ApplicationID, id api.ServiceID, settings map[string]string) (Service, error) {
-	return tx.changeService(application, id, func(row *serviceRow) { row.Settings = settings })
+	return tx.changeService(application, id, func(row *serviceRow) {
+		for _, name := range slices.Sorted(maps.Keys(settings)) {
+			tx.changed("setting "+name, row.Settings[name], settings[name])
+		}
+		row.Settings = settings
+	})
 }
 
 // changeService changes what is wanted of a service, and raises the application's revision.

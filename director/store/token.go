@@ -18,6 +18,14 @@ type Token struct {
 	Used    time.Time // as UseToken was told; zero: never
 }
 
+// Label names a token for people: by its name, or as that of a login.
+func (t Token) Label() string {
+	if t.Name != "" {
+		return fmt.Sprintf("%s (%d)", t.Name, t.ID)
+	}
+	return fmt.Sprintf("login (%d)", t.ID)
+}
+
 type tokenRow struct {
 	ID      int64 `gorm:"primaryKey;autoIncrement"`
 	Hash    string
@@ -72,6 +80,7 @@ func (tx *Tx) AddToken(hash string, t Token) (Token, error) {
 	}
 	row := tokenRow{Hash: hash, UserID: int64(t.User), Name: t.Name, Created: tx.now, Expires: t.Expires.UTC()}
 	err = tx.db.Create(&row).Error
+	tx.changed("token", "", fmt.Sprintf("%s until %s", row.token().Label(), row.Expires.Format(time.RFC3339)))
 	return row.token(), rowError(err, "token %q of user %d", t.Name, t.User)
 }
 
@@ -102,7 +111,12 @@ func (tx *Tx) RevokeToken(user api.UserID, ref string) error {
 	if ref == "" { // the name of all tokens of logins
 		return fmt.Errorf("token %q: %w", ref, ErrNotFound)
 	}
-	return one(named(tx.db.Where("user_id = ?", int64(user)), ref).Delete(&tokenRow{}), "token %q", ref)
+	var row tokenRow
+	if err := named(tx.db.Where("user_id = ?", int64(user)), ref).First(&row).Error; err != nil {
+		return rowError(err, "token %q", ref)
+	}
+	tx.changed("token", row.token().Label(), "")
+	return one(tx.db.Delete(&tokenRow{}, row.ID), "token %q", ref)
 }
 
 // DeleteToken ends one session; one that has ended already is no error.

@@ -14,10 +14,11 @@ import (
 
 // Read reads one consistent state of the database. It is valid only inside the function that got it.
 type Read struct {
-	db   *gorm.DB
-	box  *box
-	now  time.Time // that of time
-	time reading
+	db    *gorm.DB
+	box   *box
+	now   time.Time // that of time
+	time  reading
+	trail *Trail // of the request that it is for; nil: none
 }
 
 // Tx reads and writes in one transaction. It is valid only inside the function that got it.
@@ -25,6 +26,8 @@ type Tx struct {
 	Read
 	events []Event
 	owners map[api.ApplicationID]api.UserID // asked for by AddEvent
+
+	changes []Change // for the entry in the audit log
 }
 
 // Now is the time of the transaction, in UTC; everything that it writes carries this time.
@@ -32,7 +35,8 @@ func (r *Read) Now() time.Time { return r.now }
 
 // Update runs fn in a write transaction: all that it writes is on disk when Update returns nil, and nothing of it when
 // fn or the commit fails. Writers take turns. name says what is done, for example "node.launched"; it names the
-// failpoints and stands in errors of the disk (ErrFull, ErrReadOnly, ErrBusy, ErrDamaged).
+// failpoints and stands in errors of the disk (ErrFull, ErrReadOnly, ErrBusy, ErrDamaged). Where ctx is that of a request that
+// changes things, the same transaction writes its entry in the audit log.
 func (s *Store) Update(ctx context.Context, name string, fn func(tx *Tx) error) error {
 	select {
 	case s.turn <- struct{}{}:
@@ -44,8 +48,11 @@ func (s *Store) Update(ctx context.Context, name string, fn func(tx *Tx) error) 
 	}
 	var events []Event
 	err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		tx := &Tx{Read: s.reader(db), owners: map[api.ApplicationID]api.UserID{}}
+		tx := &Tx{Read: s.reader(ctx, db), owners: map[api.ApplicationID]api.UserID{}}
 		if err := fn(tx); err != nil {
+			return err
+		}
+		if err := tx.note(); err != nil {
 			return err
 		}
 		events = tx.events
@@ -54,6 +61,7 @@ func (s *Store) Update(ctx context.Context, name string, fn func(tx *Tx) error) 
 	if err != nil {
 		return diskError(name, err)
 	}
+	trailOf(ctx).wrote()
 	err = s.failpoint(name + "/after")
 	if s.opts.Published != nil && len(events) > 0 {
 		s.opts.Published(events)
@@ -69,16 +77,16 @@ func (s *Store) View(ctx context.Context, fn func(r *Read) error) error {
 	default:
 	}
 	err := s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		r := s.reader(db)
+		r := s.reader(ctx, db)
 		return fn(&r)
 	})
 	return diskError("read", err)
 }
 
-func (s *Store) reader(db *gorm.DB) Read {
+func (s *Store) reader(ctx context.Context, db *gorm.DB) Read {
 	at := reading{wall: s.opts.Now().UTC().Truncate(time.Microsecond)}
 	at.boot, at.uptime = s.opts.Uptime()
-	return Read{db: db, box: s.box, now: at.wall, time: at}
+	return Read{db: db, box: s.box, now: at.wall, time: at, trail: trailOf(ctx)}
 }
 
 func (s *Store) failpoint(name string) error {

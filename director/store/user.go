@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"conpaas/client/api"
@@ -90,6 +91,7 @@ func (tx *Tx) CreateUser(u User) (User, error) {
 	if err := tx.db.Create(&row).Error; err != nil {
 		return User{}, rowError(err, "user %q", u.Name)
 	}
+	tx.changed("user", "", fmt.Sprintf("%s (%d), %s", row.Name, row.ID, row.Role))
 	_, err := tx.Grant(api.UserID(row.ID), api.CreditInitial, u.Credit, "", "a new user")
 	return row.user(), err
 }
@@ -99,6 +101,7 @@ func (tx *Tx) SetPassword(id api.UserID, hash string) error {
 	if err := tx.updateUser(id, "password", hash); err != nil {
 		return err
 	}
+	tx.changed("password", masked, masked)
 	return tx.endAccess(id, "the user has another password")
 }
 
@@ -117,12 +120,25 @@ func (tx *Tx) RehashPassword(id api.UserID, hash string) error {
 
 // SetProfile replaces what is known of the person.
 func (tx *Tx) SetProfile(id api.UserID, p api.Profile) error {
+	before, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	tx.changed("email", before.Profile.Email, p.Email)
+	tx.changed("first_name", before.Profile.FirstName, p.FirstName)
+	tx.changed("last_name", before.Profile.LastName, p.LastName)
+	tx.changed("affiliation", before.Profile.Affiliation, p.Affiliation)
 	columns := map[string]any{"email": p.Email, "first_name": p.FirstName, "last_name": p.LastName, "affiliation": p.Affiliation}
 	return one(tx.db.Model(&userRow{}).Where("id = ?", int64(id)).Updates(columns), "user %d", id)
 }
 
 // SetUserRole makes the user an admin or an ordinary user. ErrConflict when nobody would be left to administer.
 func (tx *Tx) SetUserRole(id api.UserID, role api.UserRole) error {
+	before, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	tx.changed("role", string(before.Role), string(role))
 	if err := tx.updateUser(id, "role", string(role)); err != nil {
 		return err
 	}
@@ -139,6 +155,7 @@ func (tx *Tx) SetDisabled(id api.UserID, disabled bool) error {
 	if result.Error == nil && result.RowsAffected == 0 {
 		return fmt.Errorf("user %d is being deleted: %w", id, ErrConflict)
 	}
+	tx.changed("disabled", "true", "false")
 	return rowError(result.Error, "user %d", id)
 }
 
@@ -148,6 +165,11 @@ func (tx *Tx) MarkDeleting(id api.UserID) error {
 }
 
 func (tx *Tx) closeAccount(id api.UserID, columns map[string]any, reason string) error {
+	before, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	tx.changed("disabled", strconv.FormatBool(before.Disabled), "true")
 	if err := one(tx.db.Model(&userRow{}).Where("id = ?", int64(id)).Updates(columns), "user %d", id); err != nil {
 		return err
 	}
@@ -183,6 +205,11 @@ func (tx *Tx) DeleteUser(id api.UserID) error {
 	if applications > 0 {
 		return fmt.Errorf("user %d has %d applications, delete them first: %w", id, applications, ErrConflict)
 	}
+	before, err := tx.User(id)
+	if err != nil {
+		return err
+	}
+	tx.changed("user", fmt.Sprintf("%s (%d), %s", before.Name, id, before.Role), "")
 	if err := tx.endAccess(id, "the user is deleted"); err != nil {
 		return err
 	}

@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"conpaas/client/api"
+	"conpaas/director/store"
+)
+
+// need is what a use case asks of its caller's hold on an application. The zero need is that of the owner, so that a use
+// case which says nothing better is closed to shares.
+type need int
+
+const (
+	toOwn     need = iota // of the owner alone
+	toOperate             // of the owner, and of shares at level operate
+	toView                // of the owner, and of all shares
+)
+
+// The functions below are the only ones that look up what belongs to a user (a test reads the source). What a caller has no
+// share of is not found; with a share that is too low it knows that the thing is there, and is told what it takes.
+
+// findApplication gives an application by id, by name where it is the actor's, or by OWNER:NAME.
+func findApplication(r *store.Read, a Actor, ref string, n need) (store.Application, error) {
+	v, level, err := r.Reach(a.ID, ref)
+	if err != nil {
+		return store.Application{}, err
+	}
+	return v, allow(r, a, v, level, n)
+}
+
+// findService gives a service of an application by id or name.
+func findService(r *store.Read, a Actor, ref, service string, n need) (store.Service, error) {
+	v, err := findApplication(r, a, ref, n)
+	if err != nil {
+		return store.Service{}, err
+	}
+	return r.FindService(v.ID, service)
+}
+
+// findNode gives a machine.
+func findNode(r *store.Read, a Actor, id api.NodeID, n need) (store.Node, error) {
+	node, v, level, err := r.ReachNode(a.ID, id)
+	if err == nil {
+		err = allow(r, a, v, level, n)
+	}
+	if err != nil {
+		return store.Node{}, err
+	}
+	return node, nil
+}
+
+// findOperation gives an operation.
+func findOperation(r *store.Read, a Actor, id api.OperationID, n need) (store.Operation, error) {
+	op, v, level, err := r.ReachOperation(a.ID, id)
+	if err == nil {
+		err = allow(r, a, v, level, n)
+	}
+	if err != nil {
+		return store.Operation{}, err
+	}
+	return op, nil
+}
+
+// allow refuses a share that is too low; level "" is the owner.
+func allow(r *store.Read, a Actor, v store.Application, level api.ShareLevel, n need) error {
+	if level == "" || n == toView || n == toOperate && level == api.ShareOperate {
+		return nil
+	}
+	names, err := r.UserNames([]api.UserID{v.Owner})
+	if err != nil {
+		return err
+	}
+	owner := names[v.Owner]
+	if n == toOperate {
+		return api.Errorf(api.CodeForbidden, "application %q is shared with you to view only; ask its owner %s for: cps application share %s %s --level %s",
+			v.Name, owner, v.Name, a.Name, api.ShareOperate)
+	}
+	return api.Errorf(api.CodeForbidden, "application %q is shared with you, and only its owner %s may do this", v.Name, owner)
+}
+
+// find is findApplication outside of transactions.
+func (d *Director) find(ctx context.Context, a Actor, ref string, n need) (v store.Application, err error) {
+	err = d.store.View(ctx, func(r *store.Read) error {
+		v, err = findApplication(r, a, ref, n)
+		return err
+	})
+	return v, problem(err)
+}
+
+// findNode is findNode outside of transactions.
+func (d *Director) findNode(ctx context.Context, a Actor, id api.NodeID, n need) (node store.Node, err error) {
+	err = d.store.View(ctx, func(r *store.Read) error {
+		node, err = findNode(r, a, id, n)
+		return err
+	})
+	return node, problem(err)
+}
+
+// recheck is how often it is asked whether who reads a stream still may.
+const recheck = time.Second
+
+// whileReachable gives a context for a stream that goes on: it ends soon after the actor may not have it any more, because a share,
+// the account or the application has ended. still tells whether it may; stop ends the context at once.
+func (d *Director) whileReachable(ctx context.Context, a Actor, still func(*store.Read) error) (_ context.Context, stop context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	quiet := store.WithTrail(ctx, nil)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(recheck)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if d.outOfReach(quiet, a, still) {
+				cancel()
+				return
+			}
+		}
+	}()
+	return ctx, func() { cancel(); <-ended }
+}
+
+// outOfReach tells whether an account has ended, or what still asks for. That it cannot be told now ends nothing.
+func (d *Director) outOfReach(ctx context.Context, a Actor, still func(*store.Read) error) bool {
+	closed := false
+	err := d.store.View(ctx, func(r *store.Read) error {
+		u, err := r.User(a.ID)
+		if closed = u.Disabled; err != nil || closed {
+			return err
+		}
+		return still(r)
+	})
+	code := api.CodeFrom(problem(err))
+	return closed || code == api.CodeNotFound || code == api.CodeForbidden
+}
+
+// stillApplication asks for an application.
+func stillApplication(a Actor, id api.ApplicationID, n need) func(*store.Read) error {
+	return func(r *store.Read) error {
+		_, err := findApplication(r, a, id.String(), n)
+		return err
+	}
+}
