@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"conpaas/client/api"
@@ -104,6 +105,7 @@ func (tx *Tx) AddCertificate(c Certificate) (Certificate, error) {
 		Created: tx.now, NotAfter: c.NotAfter.UTC(),
 	}
 	err := tx.db.Create(&row).Error
+	tx.changed("certificate", "", strings.TrimSpace(row.Serial+" "+row.Name))
 	return row.certificate(), rowError(err, "certificate %s", c.Serial)
 }
 
@@ -151,5 +153,8 @@ func (tx *Tx) RevokeNotBy(signer, reason string) error {
 func (tx *Tx) revoke(reason, where string, args ...any) (int64, error) {
 	result := tx.db.Model(&certificateRow{}).Where(where, args...).Where("revoked IS NULL").
 		Updates(map[string]any{"revoked": tx.now, "reason": reason})
+	if result.RowsAffected > 0 {
+		tx.changed("revoked certificates", "", fmt.Sprintf("%d: %s", result.RowsAffected, reason))
+	}
 	return result.RowsAffected, rowError(result.Error, "revoke certificates")
 }

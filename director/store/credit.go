@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"gorm.io/gorm"
@@ -123,7 +124,9 @@ func (tx *Tx) Grant(user api.UserID, kind api.CreditKind, amount int64, by, reas
 	if err != nil {
 		return CreditEntry{}, err
 	}
-	a.add(tx, creditEntryRow{Kind: string(kind), Amount: max(amount, -a.row.Balance), By: by, Reason: reason})
+	before := a.row.Balance
+	a.add(tx, creditEntryRow{Kind: string(kind), Amount: max(amount, -before), By: by, Reason: reason})
+	tx.changed("credit of "+a.name, strconv.FormatInt(before, 10), strconv.FormatInt(a.row.Balance, 10))
 	made := a.entries
 	if err := a.save(tx); err != nil {
 		return CreditEntry{}, err

@@ -50,6 +50,7 @@ func (tx *Tx) ConfirmTOTP(user api.UserID, step int64, recovery []string) error 
 	if err := tx.updateUser(user, "totp_since", tx.now); err != nil {
 		return err
 	}
+	tx.changed("second factor", "no", "yes")
 	for _, hash := range recovery {
 		if err := tx.db.Create(&recoveryRow{Hash: hash, UserID: int64(user)}).Error; err != nil {
 			return rowError(err, "recovery code of user %d", user)
@@ -73,6 +74,7 @@ func (tx *Tx) EndTOTP(user api.UserID) error {
 	if err := one(tx.db.Model(&userRow{}).Where("id = ?", int64(user)).Updates(columns), "user %d", user); err != nil {
 		return err
 	}
+	tx.changed("second factor", "yes", "no")
 	return rowError(tx.db.Delete(&recoveryRow{}, "user_id = ?", int64(user)).Error, "recovery codes of user %d", user)
 }
 
