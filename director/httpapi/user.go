@@ -39,7 +39,7 @@ func (s *server) userRoutes() {
 		admin(), func(ctx context.Context, in *UserPath) (*struct{}, error) {
 			return nil, s.director.DeleteUser(ctx, actor(ctx), in.User)
 		})
-	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/password", ID: "change-password", Summary: "Give a user another password and end its tokens (body PasswordChange)", Status: http.StatusNoContent},
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/password", ID: "change-password", Summary: "Give a user another password and end its tokens", Status: http.StatusNoContent, Body: api.PasswordChange{}},
 		user(), s.changePassword)
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/export", ID: "export-user", Summary: "What is known of a user, without secrets (answer UserExport)"},
 		user(), s.exportUser)
