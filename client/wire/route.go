@@ -167,6 +167,7 @@ func (a *API) admit(c echo.Context, route string, rule Rule, path func(string) s
 	if unknown != nil {
 		caller = Caller{}
 	}
+	know(r.Context(), caller)
 	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
 		x.route, x.caller = route, caller
 	}
