@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"reflect"
 	"slices"
@@ -70,7 +71,12 @@ func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Requ
 		record := c.Response().Writer.(*recorder)
 		request := c.Request().WithContext(ctx)
 		request.Body = http.MaxBytesReader(record.ResponseWriter, request.Body, r.maxBody())
-		err = h(record, request, value)
+		if r.Body == nil {
+			err = discard(request)
+		}
+		if err == nil {
+			err = h(record, request, value)
+		}
 		if err == nil || !record.begun() {
 			return err
 		}
@@ -80,6 +86,16 @@ func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Requ
 		}
 		return nil
 	})
+}
+
+// discard reads the body of a request that should have none. While one is unread the server does not notice that the
+// caller leaves, and its stream would go on for nobody.
+func discard(r *http.Request) error {
+	_, err := io.Copy(io.Discard, r.Body)
+	if err == nil || describe(r.Context(), err).Code != api.CodeInternal {
+		return err
+	}
+	return api.InField("body", "it ended early: send the whole body, or none")
 }
 
 // describe puts a Raw route into OpenAPI: what it writes is said in words only.

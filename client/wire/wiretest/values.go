@@ -97,7 +97,7 @@ func headers(known []string) []header {
 	}
 	for _, name := range known {
 		for _, value := range []string{
-			"", " ", "-1", "0", "x", "18446744073709551615", "18446744073709551616", "1e9", "null", "{}", `{"boot_id":1}`, nested(2000), strings.Repeat("a", 20<<10),
+			"", " ", "-1", "0", "x", "18446744073709551616", "1e9", "null", "{}", `{"boot_id":1}`, nested(2000), strings.Repeat("a", 20<<10),
 			"'; --", "../..", "\x1b[31m", "\xff\xfe", "é", "Bearer", "Bearer ", "Bearer \xff", "Bearer " + strings.Repeat("a", 20<<10), "Basic YTpi", "Negotiate", "Relay", "Relay a b",
 		} {
 			list = append(list, header{name, value})
