@@ -1,13 +1,19 @@
 package wire
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"conpaas/certs"
+	"conpaas/certs/mtls"
 )
 
 // fakeConn is a connection from an address that remembers whether it was closed.
@@ -191,4 +197,53 @@ func TestBoundedProperty(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A request on a connection shows whose it is, also through TLS, and over HTTP/2; a request of nobody does not.
+func TestRequestsMakeConnectionsKnown(t *testing.T) {
+	for _, h2 := range []bool{false, true} {
+		w := newWorld(t)
+		inner, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBounded(w.log.logger(), 100)
+		parted := newSplit(b.listener(inner))
+		certificate := w.certificate(certs.Identity{Deployment: "test", Role: certs.RoleDirector})
+		server := newServer(t.Context(), w.log.logger(), testAPI(w).Handler())
+		server.TLSConfig = mtls.ServerConfig(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil })
+		server.ConnContext = withPlaced
+		var running sync.WaitGroup
+		running.Go(func() { parted.run() })
+		running.Go(func() { server.ServeTLS(parted.tls, "", "") })
+		client := w.client(inner.Addr().String())
+		if h2 {
+			transport := client.HTTP.Transport.(*http.Transport)
+			transport.Protocols.SetHTTP2(true)
+			transport.TLSClientConfig.NextProtos = []string{"h2", "http/1.1"}
+		}
+		count := func() (strangers, known int) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for _, row := range b.strangers {
+				strangers += row.Len()
+			}
+			return strangers, b.known["user 7 (ada)"]
+		}
+		for _, step := range []struct {
+			caller           string
+			strangers, known int
+		}{{"", 1, 0}, {"ada", 0, 1}, {"", 0, 1}} {
+			if _, err := Call[struct{}](t.Context(), client, "POST", "/v1/nothing", nil, WithHeader("Test-Caller", step.caller)); err != nil {
+				t.Fatal(err)
+			}
+			if strangers, known := count(); strangers != step.strangers || known != step.known {
+				t.Errorf("h2 %v: after a request of %q there are %d strangers and %d known, want %d and %d", h2, step.caller, strangers, known, step.strangers, step.known)
+			}
+		}
+		client.HTTP.CloseIdleConnections()
+		server.Close()
+		running.Wait()
+		eventually(t, "the place is given back", func() bool { s, k := count(); return s+k == 0 })
+	}
 }

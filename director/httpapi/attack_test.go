@@ -2,8 +2,11 @@ package httpapi_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -33,6 +36,13 @@ func TestHostileRequests(t *testing.T) {
 	files, before := count(t, dir), wiretest.Measure()
 	shots := target.Attack(t)
 	t.Logf("%d hostile requests", shots)
+	target.AttackMethods(t)
+	wiretest.AttackConnection(t, func() (net.Conn, error) {
+		server, _ := url.Parse(w.URL)
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(w.CA())
+		return tls.Dial("tcp", server.Host, &tls.Config{ServerName: "localhost", RootCAs: roots, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}})
+	})
 	w.settle(t)
 	before.Returned(t)
 	if now := count(t, dir); now > files {
