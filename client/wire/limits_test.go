@@ -106,19 +106,3 @@ func TestLargeHeaderIsRefused(t *testing.T) {
 		t.Errorf("the answer is %s, want 431", answer.Status)
 	}
 }
-
-// Callers that connect and say nothing keep nobody else from being served.
-func TestManySilentConnections(t *testing.T) {
-	w := newWorld(t)
-	address := w.serve(testAPI(w).Handler())
-	for range min(2000, maxConnections()/4) {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-	}
-	if _, err := Call[struct{}](t.Context(), w.client(address), "POST", "/v1/nothing", nil); err != nil {
-		t.Errorf("among silent connections: %v", err)
-	}
-}

@@ -147,7 +147,7 @@ func (g Target) refused(t *testing.T, op Operation, path string, status int) {
 	defer answer.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, answerMax)) // what is missing shows below
 	// Another route may have the path, with a parameter where this one has a word, and asks who calls.
-	other := answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusMethodNotAllowed
+	other := answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusMethodNotAllowed
 	if answer.StatusCode != status && !other {
 		t.Errorf("%s %s: %d %.200s, want %d", op.Method, path, answer.StatusCode, text, status)
 		return
