@@ -213,6 +213,13 @@ func (p *Parent) Client(node api.NodeID) *agent.Client {
 	return agent.New(p.hub.Client(string(node)))
 }
 
+// Wire is Client for what no well-behaved manager sends.
+func (p *Parent) Wire(node api.NodeID) *wire.Client {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.hub.Client(string(node))
+}
+
 // Epoch gives the next epoch of the present manager.
 func (p *Parent) Epoch() api.Epoch {
 	p.mu.Lock()

@@ -46,7 +46,7 @@ func routes(a *app.App, log *slog.Logger) *wire.API {
 		wire.QueryNumber("lines", 0, math.MaxInt32, "How many of the last; default 100"), wire.QueryFlag("follow", "Go on with what is added"),
 	}}, manager(), s.readLog)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream", Summary: "Status and events as they come"}, manager(), s.stream)
-	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Summary: "Run a command"}, manager(), s.exec)
+	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Summary: "Run a command", Body: api.ExecRequest{}}, manager(), s.exec)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/metrics", ID: "metrics", Summary: "The agent's metrics as Prometheus reads them"}, manager(), s.readMetrics)
 	w.Blobs(manager(), a)
 	return w

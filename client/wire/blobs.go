@@ -38,7 +38,7 @@ func (a *API) Blobs(rule Rule, k BlobKeeper) {
 			}
 			return nil
 		})
-	a.Raw(Route{Method: http.MethodPut, Path: path, ID: "put-blob", Summary: "Send a blob or the rest of one", MaxBody: api.MaxBlob}, rule,
+	a.Raw(Route{Method: http.MethodPut, Path: path, ID: "put-blob", Summary: "Send a blob or the rest of one", MaxBody: api.MaxBlob, Body: Bytes{}}, rule,
 		func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			part, err := readPart(r)
 			if err != nil {

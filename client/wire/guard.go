@@ -78,7 +78,7 @@ func (g *Guard) Current() api.Epoch {
 // of a lower epoch CodeStale. A higher one is on disk before Check returns.
 func (g *Guard) Check(r *http.Request) (api.Epoch, error) {
 	if got := r.Header.Get(api.HeaderProtocol); got != strconv.Itoa(api.Protocol) {
-		if n, err := strconv.Atoi(got); err != nil || n < 1 {
+		if n, err := strconv.ParseUint(got, 10, 32); err != nil || n < 1 {
 			return api.Epoch{}, api.InField(api.HeaderProtocol, "it must be a version of the protocol, not %.20q", got)
 		}
 		return api.Epoch{}, api.Errorf(api.CodeProtocol, "it speaks protocol %d, and the call is of protocol %s", api.Protocol, got)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -106,67 +105,4 @@ func TestLargeHeaderIsRefused(t *testing.T) {
 	if answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("the answer is %s, want 431", answer.Status)
 	}
-}
-
-// Callers that connect and say nothing keep nobody else from being served.
-func TestManySilentConnections(t *testing.T) {
-	w := newWorld(t)
-	address := w.serve(testAPI(w).Handler())
-	for range min(2000, maxConnections()/4) {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-	}
-	if _, err := Call[struct{}](t.Context(), w.client(address), "POST", "/v1/nothing", nil); err != nil {
-		t.Errorf("among silent connections: %v", err)
-	}
-}
-
-// More connections than there are places are closed at once; a place is free again when a connection ends, also one that
-// was taken over.
-func TestConnectionsAreBounded(t *testing.T) {
-	w := newWorld(t)
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := newBounded(w.log.logger(), 2).listener(inner)
-	accepted := make(chan net.Conn, 10)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			accepted <- conn
-		}
-	}()
-	dial := func() net.Conn {
-		conn, err := net.Dial("tcp", inner.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		return conn
-	}
-	dial()
-	first := <-accepted
-	dial()
-	<-accepted
-	if _, err := dial().Read(make([]byte, 1)); !errors.Is(err, io.EOF) && err == nil {
-		t.Errorf("a third connection got %v, want it closed", err)
-	}
-	if !strings.Contains(w.log.String(), "connections are refused") {
-		t.Errorf("the log does not say so: %s", w.log)
-	}
-	first.Close()
-	first.Close()
-	dial()
-	(<-accepted).Close()
-	inner.Close()
-	<-done
 }

@@ -78,10 +78,7 @@ func oneLine(text string, most int) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, "?"))
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
+	return cut(text, most)
 }
 
 // passedError reads as what the caller may see, and is logged as what it was.

@@ -20,7 +20,9 @@ import (
 
 const (
 	problemType = "application/problem+json"
-	findingsMax = 5 // findings about a request that one error tells
+	detailMax   = 2 << 10 // bytes of the detail of an error: a request that is repeated in it may be long
+	fieldMax    = 200     // bytes of the name of a field, and of a value that a detail repeats
+	findingsMax = 5       // findings about a request that one error tells
 
 	internalText = "internal error; the log of the component that answered has the reason under this request id"
 )
@@ -62,7 +64,7 @@ func init() {
 		case http.StatusRequestEntityTooLarge:
 			text = fmt.Sprintf("the body is longer than %d bytes", c.Operation().MaxBodyBytes-1)
 		case http.StatusUnsupportedMediaType:
-			text, causes = fmt.Sprintf("the body must be application/json, not %q", c.Header("Content-Type")), nil
+			text, causes = fmt.Sprintf("the body must be application/json, not %.100q", c.Header("Content-Type")), nil
 		}
 		p := refusedByHuma(RequestID(c.Context()), status, text, causes)
 		note(c.Context(), p.Status, errors.Join(append(causes, errors.New(text))...))
@@ -125,6 +127,7 @@ func newProblem(id string, e api.Error) *problem {
 	if e.Code == api.CodeInternal {
 		e.Detail, e.Field = internalText, ""
 	}
+	e.Detail, e.Field = cut(e.Detail, detailMax), cut(e.Field, fieldMax)
 	e.Title = strings.ReplaceAll(string(e.Code), "_", " ")
 	e.RequestID = id
 	return (*problem)(&e)

@@ -50,7 +50,7 @@ func TestLenientAPI(t *testing.T) {
 	a := NewAPI(Options{Title: "Test", Version: "1", Log: w.log.logger(), Authenticate: nobodyKnown, Lenient: true})
 	Register(a, Route{Method: "PUT", Path: "/things/{name}", ID: "put"}, anyone,
 		func(_ context.Context, in *thingInput) (*thingOutput, error) { return &thingOutput{Body: in.Body}, nil })
-	a.Raw(Route{Method: "PUT", Path: "/raw", ID: "raw", Query: []Query{QueryFlag("follow", "")}}, anyone,
+	a.Raw(Route{Method: "PUT", Path: "/raw", ID: "raw", Query: []Query{QueryFlag("follow", "")}, Body: thing{}}, anyone,
 		func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
 			var in thing
 			if err := Decode(r, &in); err != nil {

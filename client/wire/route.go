@@ -3,11 +3,8 @@ package wire
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"reflect"
 	"slices"
@@ -41,9 +38,7 @@ func Register[I, O any](a *API, r Route, rule Rule, h func(ctx context.Context, 
 		}
 		return out, nil
 	})
-	for _, schema := range a.huma.OpenAPI().Components.Schemas.Map() {
-		a.loosen(schema)
-	}
+	a.loosenAll()
 }
 
 // Raw adds a route whose handler reads and writes by itself: streams, downloads, upgrades. Its query has been checked when
@@ -76,7 +71,12 @@ func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Requ
 		record := c.Response().Writer.(*recorder)
 		request := c.Request().WithContext(ctx)
 		request.Body = http.MaxBytesReader(record.ResponseWriter, request.Body, r.maxBody())
-		err = h(record, request, value)
+		if r.Body == nil {
+			err = discard(request)
+		}
+		if err == nil {
+			err = h(record, request, value)
+		}
 		if err == nil || !record.begun() {
 			return err
 		}
@@ -88,7 +88,17 @@ func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Requ
 	})
 }
 
-// describe puts a Raw route into OpenAPI: what it reads and writes is said in words only.
+// discard reads the body of a request that should have none. While one is unread the server does not notice that the
+// caller leaves, and its stream would go on for nobody.
+func discard(r *http.Request) error {
+	_, err := io.Copy(io.Discard, r.Body)
+	if err == nil || describe(r.Context(), err).Code != api.CodeInternal {
+		return err
+	}
+	return api.InField("body", "it ended early: send the whole body, or none")
+}
+
+// describe puts a Raw route into OpenAPI: what it writes is said in words only.
 func (a *API) describe(r Route) {
 	document := a.huma.OpenAPI()
 	operation := &huma.Operation{
@@ -110,7 +120,19 @@ func (a *API) describe(r Route) {
 	for _, q := range r.Query {
 		operation.Parameters = append(operation.Parameters, q.describe())
 	}
+	switch r.Body.(type) {
+	case nil:
+	case Bytes:
+		operation.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/octet-stream": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+		}}
+	default:
+		operation.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/json": {Schema: document.Components.Schemas.Schema(reflect.TypeOf(r.Body), true, r.ID)},
+		}}
+	}
 	document.AddOperation(operation)
+	a.loosenAll()
 }
 
 func (r Route) maxBody() int64 {
@@ -161,6 +183,7 @@ func (a *API) admit(c echo.Context, route Route, rule Rule, path func(string) st
 	if unknown != nil {
 		caller = Caller{}
 	}
+	know(r.Context(), caller)
 	ctx := withCaller(r.Context(), caller)
 	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); ok {
 		x.route, x.caller = route.ID, caller
@@ -176,37 +199,15 @@ func (a *API) admit(c echo.Context, route Route, rule Rule, path func(string) st
 	return ctx, err
 }
 
-// Decode reads the JSON body of a Raw route as strictly as a typed route does: one document, no unknown members
-// (but of a lenient API), within the route's limit. Its errors are *api.Error.
-func Decode(r *http.Request, into any) error {
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
-		e := api.Errorf(api.CodeInvalid, "the body must be application/json, not %q", r.Header.Get("Content-Type"))
-		e.Status = http.StatusUnsupportedMediaType
-		return e
-	}
-	decoder := json.NewDecoder(r.Body)
-	if x, ok := r.Context().Value(exchangeKey{}).(*exchange); !ok || !x.lenient {
-		decoder.DisallowUnknownFields()
-	}
-	err := decoder.Decode(into)
-	if err == nil {
-		if _, more := decoder.Token(); more == io.EOF {
-			return nil
-		}
-		return api.InField("body", "there is more after the JSON document")
-	}
-	if known := describe(r.Context(), err); known.Code != api.CodeInternal {
-		return &known
-	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
-		return api.InField(wrong.Field, "it cannot be a %s", wrong.Value)
-	}
-	return api.InField("body", "%v", err)
-}
-
 // aliasProblem shows every error in OpenAPI as the api.Error that it is.
 func aliasProblem(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[problem](), reflect.TypeFor[api.Error]())
+}
+
+func (a *API) loosenAll() {
+	for _, schema := range a.huma.OpenAPI().Components.Schemas.Map() {
+		a.loosen(schema)
+	}
 }
 
 // loosen lets through what Go's zero values look like in JSON: null for a map without entries (huma lets only lists be

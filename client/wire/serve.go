@@ -31,12 +31,13 @@ func newServer(ctx context.Context, log *slog.Logger, h http.Handler) *http.Serv
 // Serve serves h over TLS on the listeners, which it closes, until ctx ends or a listener breaks. A connection that does not
 // begin with TLS gets plain HTTP, where GET /ca.pem answers what caPEM gives (public; checked by its fingerprint) and all
 // else is refused naming https. At the end the streams of Raw routes end at once and other requests get 10 s. It gives
-// nil after an orderly end. Of a program's open files connections take three quarters at the most; more are closed at once. Connections that were taken over, as by a Hub, are left to those who have them.
+// nil after an orderly end. Of a program's open files connections take three quarters at the most, and those
+// of one address that have not shown whose they are a quarter of these: see bounded. Connections that were taken over, as by a Hub, are left to those who have them.
 func Serve(ctx context.Context, log *slog.Logger, listeners []net.Listener, config *tls.Config, h http.Handler, caPEM func() []byte) error {
 	requests, cut := context.WithCancel(withShutdown(context.WithoutCancel(ctx), ctx))
 	defer cut()
 	secure := newServer(requests, log, h)
-	secure.TLSConfig = config
+	secure.TLSConfig, secure.ConnContext = config, withPlaced
 	plain := newServer(requests, log, plainHandler(caPEM))
 	plain.ReadTimeout, plain.WriteTimeout, plain.MaxHeaderBytes = headerTime, headerTime, 8<<10
 	plain.SetKeepAlivesEnabled(false)

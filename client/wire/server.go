@@ -34,7 +34,11 @@ type Route struct {
 	Status  int     // of a success; 0: 200, or 204 where there is no body
 	MaxBody int64   // bytes; 0: 1 MiB
 	Query   []Query // of a Raw route
+	Body    any     // of a Raw route, for OpenAPI: a value of the type that Decode fills, or Bytes; nil: it takes none
 }
+
+// Bytes is the Body of a Raw route that takes one that is no JSON.
+type Bytes struct{}
 
 // Options are what an API needs of its component.
 type Options struct {
@@ -91,7 +95,7 @@ func NewAPI(o Options) *API {
 				Info:       &huma.Info{Title: o.Title, Version: o.Version},
 				Components: &huma.Components{Schemas: registry},
 			},
-			Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+			Formats:                      map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()},
 			DefaultFormat:                "application/json",
 			RejectUnknownQueryParameters: !o.Lenient,
 		}),
@@ -200,10 +204,12 @@ func (a *API) end(record *recorder, r *http.Request, x *exchange, start time.Tim
 // errAborted is the cause of an answer that a handler has given up before its first byte.
 var errAborted = errors.New("the handler has aborted the request")
 
-func shorten(path string) string {
-	const most = 200
-	if len(path) <= most {
-		return path
+func shorten(path string) string { return cut(path, 200) }
+
+// cut gives at most so many bytes of a text.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
 	}
-	return strings.ToValidUTF8(path[:most], "") + "…"
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

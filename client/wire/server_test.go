@@ -105,7 +105,7 @@ func testAPI(w *world) *API {
 			io.WriteString(w, "half")
 			return errSecret
 		})
-	a.Raw(Route{Method: "POST", Path: "/v1/raw/{name}", ID: "raw", MaxBody: 100}, users,
+	a.Raw(Route{Method: "POST", Path: "/v1/raw/{name}", ID: "raw", MaxBody: 100, Body: thing{}}, users,
 		func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			var in thing
 			if err := Decode(r, &in); err != nil {

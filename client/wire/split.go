@@ -12,15 +12,11 @@ import (
 	"time"
 )
 
-// strangersMax bounds the connections of a listener that have not sent their first byte.
-const strangersMax = 4096
-
 // split parts the connections of one listener by their first byte into two listeners.
 type split struct {
 	net.Listener
 	tls, plain half
 	done       chan struct{} // closed when the listener is
-	places     chan struct{} // one for each stranger
 	sorting    sync.WaitGroup
 
 	mu        sync.Mutex
@@ -36,7 +32,7 @@ type half struct {
 
 func newSplit(l net.Listener) *split {
 	s := &split{
-		Listener: l, done: make(chan struct{}), places: make(chan struct{}, strangersMax), strangers: map[net.Conn]struct{}{},
+		Listener: l, done: make(chan struct{}), strangers: map[net.Conn]struct{}{},
 	}
 	s.tls, s.plain = half{s, make(chan net.Conn)}, half{s, make(chan net.Conn)}
 	return s
@@ -103,14 +99,9 @@ func (s *split) pause() {
 	}
 }
 
-// take makes a connection a stranger that is looked at, when there is a place for it.
+// take makes a connection a stranger that is looked at. How many there are the listener bounds: one that waited here for
+// those before it would wait for the slowest of them.
 func (s *split) take(conn net.Conn) {
-	select {
-	case s.places <- struct{}{}:
-	case <-s.done:
-		conn.Close()
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -130,7 +121,6 @@ func (s *split) sort(conn net.Conn) {
 	s.mu.Lock()
 	delete(s.strangers, conn)
 	s.mu.Unlock()
-	<-s.places
 	if err != nil {
 		conn.Close()
 		return

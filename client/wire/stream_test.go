@@ -198,6 +198,27 @@ func TestStreamsOverHTTP(t *testing.T) {
 	}
 }
 
+// A stream whose request has a body that nobody asked for ends with its reader too.
+func TestStreamWithAnUnwantedBody(t *testing.T) {
+	w := newWorld(t)
+	items, gone := make(chan string), make(chan struct{}, 1)
+	client := w.client(w.serve(streamAPI(w, items, gone).Handler()))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { items <- "a" }()
+	body, err := Stream(ctx, client, "GET", "/lines", map[string]string{"surprise": "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	cancel()
+	<-gone
+	large := strings.NewReader(strings.Repeat("x", bodyMax+1))
+	if _, err := Stream(t.Context(), client, "GET", "/lines", large); api.CodeFrom(err) != api.CodeTooLarge {
+		t.Errorf("a large body that nobody asked for: %v", err)
+	}
+}
+
 func TestStreamOfRefusal(t *testing.T) {
 	w := newWorld(t)
 	client := w.client(w.serve(testAPI(w).Handler()))

@@ -132,7 +132,7 @@ func childAPI(w *world, gone chan<- string) http.Handler {
 			in.Body.Name += " by " + string(CallerFrom(ctx).Kind) + " " + RequestID(ctx)
 			return &thingOutput{Body: in.Body}, nil
 		})
-	a.Raw(Route{Method: "PUT", Path: "/v1/blob", ID: "blob", MaxBody: 1 << 30}, anyone, func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
+	a.Raw(Route{Method: "PUT", Path: "/v1/blob", ID: "blob", MaxBody: 1 << 30, Body: Bytes{}}, anyone, func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
 		_, err := io.Copy(w, r.Body)
 		return err
 	})

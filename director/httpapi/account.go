@@ -20,9 +20,9 @@ func (s *server) accountRoutes() {
 		user(), func(ctx context.Context, _ *struct{}) (*body[api.User], error) {
 			return answer(s.director.User(ctx, actor(ctx), "me"))
 		})
-	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/login", ID: "login", Summary: "Exchange a password for a token (body Login, answer Token)"},
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/login", ID: "login", Summary: "Exchange a password for a token (answer Token)", Body: api.Login{}},
 		public(), s.login)
-	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/register", ID: "register", Summary: "Make an account for oneself, where the installation allows it (body UserCreate, answer User)", Status: http.StatusCreated},
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/register", ID: "register", Summary: "Make an account for oneself, where the installation allows it (answer User)", Status: http.StatusCreated, Body: api.UserCreate{}},
 		public(), s.register)
 	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/logout", ID: "logout", Summary: "End the token that calls"},
 		user(), func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {

@@ -62,6 +62,5 @@ func (s *server) download(w http.ResponseWriter, r *http.Request, name string) e
 		return err
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	http.ServeContent(w, r, "", info.ModTime(), f)
-	return nil
+	return wire.ServeContent(w, r, info.ModTime(), f)
 }

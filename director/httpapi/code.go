@@ -42,7 +42,7 @@ func (s *server) codeRoutes() {
 			return answer(s.director.CodeUploaded(ctx, actor(ctx), in.Application, in.Service, in.SHA256, in.Size))
 		})
 	s.api.Raw(wire.Route{
-		Method: http.MethodPost, Path: one + "/code", ID: "upload-code", Status: http.StatusCreated, MaxBody: app.MaxArchive + 1,
+		Method: http.MethodPost, Path: one + "/code", ID: "upload-code", Status: http.StatusCreated, MaxBody: app.MaxArchive + 1, Body: wire.Bytes{},
 		Summary: "Add a version: the body is a tar, tar.gz, tar.bz2, tar.xz or zip archive, or with sha256 and offset the rest of one, which can go on when it breaks off",
 		Query: []wire.Query{
 			wire.QueryText("filename", "Of the archive"), wire.QueryText("description", "For people"),

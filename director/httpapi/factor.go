@@ -12,11 +12,11 @@ import (
 // factorRoutes need the caller's address, for the limits on failed tries.
 func (s *server) factorRoutes() {
 	const one = "/v1/users/{user}/totp"
-	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one, ID: "begin-totp", Summary: "Make a second factor for oneself, which counts when its first code has come (body TOTPBegin, answer TOTPSecret)", Status: http.StatusCreated},
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one, ID: "begin-totp", Summary: "Make a second factor for oneself, which counts when its first code has come (answer TOTPSecret)", Status: http.StatusCreated, Body: api.TOTPBegin{}},
 		user(), tried(http.StatusCreated, s.director.BeginTOTP))
-	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/confirm", ID: "confirm-totp", Summary: "Let the second factor count (body TOTPConfirm, answer RecoveryCodes)"},
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/confirm", ID: "confirm-totp", Summary: "Let the second factor count (answer RecoveryCodes)", Body: api.TOTPConfirm{}},
 		user(), tried(http.StatusOK, s.director.ConfirmTOTP))
-	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/end", ID: "end-totp", Summary: "Take the second factor away: one's own with password and code, for an administrator that of others (body TOTPEnd)", Status: http.StatusNoContent},
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/end", ID: "end-totp", Summary: "Take the second factor away: one's own with password and code, for an administrator that of others", Status: http.StatusNoContent, Body: api.TOTPEnd{}},
 		user(), tried(http.StatusNoContent, func(ctx context.Context, a app.Actor, ref string, in api.TOTPEnd, from string) (struct{}, error) {
 			return struct{}{}, s.director.EndTOTP(ctx, a, ref, in, from)
 		}))

@@ -28,7 +28,7 @@ func (s *server) nodeRoutes() {
 		view(), func(ctx context.Context, in *nodePath) (*body[api.Node], error) {
 			return answer(s.director.Node(ctx, actor(ctx), api.NodeID(in.Node)))
 		})
-	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/nodes/{node}/exec", ID: "exec", Summary: "Run a command on a machine (body ExecRequest, answer lines of ExecFrame)", MaxBody: execBody},
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/nodes/{node}/exec", ID: "exec", Summary: "Run a command on a machine (answer lines of ExecFrame)", MaxBody: execBody, Body: api.ExecRequest{}},
 		operate(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			var in api.ExecRequest
 			if err := wire.Decode(r, &in); err != nil {

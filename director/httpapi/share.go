@@ -19,7 +19,7 @@ func (s *server) shareRoutes() {
 		) (*body[api.List[api.Share]], error) {
 			return answer(s.director.Shares(ctx, actor(ctx), in.Application, in.page()))
 		})
-	s.api.Raw(wire.Route{Method: http.MethodPut, Path: one, ID: "share-application", Summary: "Share an application with another user, or change the level of its share (body ShareChange, answer Share)"},
+	s.api.Raw(wire.Route{Method: http.MethodPut, Path: one, ID: "share-application", Summary: "Share an application with another user, or change the level of its share (answer Share)", Body: api.ShareChange{}},
 		own(), s.share)
 	wire.Register(s.api, wire.Route{Method: http.MethodDelete, Path: one, ID: "unshare-application", Summary: "End a share: the owner any, others their own", Status: http.StatusNoContent},
 		view(), func(ctx context.Context, in *struct {

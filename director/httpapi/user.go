@@ -43,7 +43,7 @@ func (s *server) userRoutes() {
 		) (*struct{}, error) {
 			return nil, s.director.DeleteUser(ctx, actor(ctx), in.User, in.Applications)
 		})
-	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/password", ID: "change-password", Summary: "Give a user another password and end its tokens and certificates (body PasswordChange)", Status: http.StatusNoContent},
+	s.api.Raw(wire.Route{Method: http.MethodPost, Path: one + "/password", ID: "change-password", Summary: "Give a user another password and end its tokens and certificates", Status: http.StatusNoContent, Body: api.PasswordChange{}},
 		user(), s.changePassword)
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/export", ID: "export-user", Summary: "What is known of a user, without secrets (answer UserExport)"},
 		user(), s.exportUser)

@@ -171,10 +171,10 @@ func (a *Agent) routes() http.Handler {
 		Title: "agent", Version: "test", Log: a.d.log,
 		Authenticate: func(*http.Request) (wire.Caller, error) { return wire.Caller{Kind: wire.KindManager}, nil },
 	})
-	w.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/spec", ID: "put-spec", MaxBody: 8 << 20}, manager, a.putSpec)
-	w.Raw(wire.Route{Method: http.MethodPatch, Path: "/v1/peers", ID: "patch-peers"}, manager, a.patchPeers)
+	w.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/spec", ID: "put-spec", MaxBody: 8 << 20, Body: api.NodeSpec{}}, manager, a.putSpec)
+	w.Raw(wire.Route{Method: http.MethodPatch, Path: "/v1/peers", ID: "patch-peers", Body: api.PeerDelta{}}, manager, a.patchPeers)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream"}, manager, a.stream)
-	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec"}, manager, a.exec)
+	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Body: api.ExecRequest{}}, manager, a.exec)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "log", Query: []wire.Query{wire.QueryNumber("lines", 0, 1000, ""), wire.QueryFlag("follow", "")}}, manager, a.log)
 	w.Blobs(manager, a)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -306,6 +306,9 @@ func (a *Agent) exec(w http.ResponseWriter, r *http.Request, _ func(string) stri
 	var in api.ExecRequest
 	if err := wire.Decode(r, &in); err != nil {
 		return err
+	}
+	if len(in.Command) == 0 {
+		return api.InField("command", "want a program")
 	}
 	out := wire.NewLineWriter(w)
 	zero := 0

@@ -120,7 +120,7 @@ func (d *Director) routes() http.Handler {
 			return wire.Caller{Kind: wire.KindManager, Identity: peer.Identity}, nil
 		},
 	})
-	a.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/join", ID: "join"}, anybody, d.join)
+	a.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/join", ID: "join", Body: api.JoinRequest{}}, anybody, d.join)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/connect", ID: "connect"}, anybody,
 		func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
 			id := wire.CallerFrom(r.Context()).Identity
@@ -178,6 +178,9 @@ func Network() api.Network {
 func (d *Director) Client(node api.NodeID) *manager.Client {
 	return manager.New(d.hub.Client(string(node)))
 }
+
+// Wire is Client for what no well-behaved director sends.
+func (d *Director) Wire(node api.NodeID) *wire.Client { return d.hub.Client(string(node)) }
 
 // Await waits until something holds, looking again whenever something has changed, and at least now and then. It is
 // for the test's own goroutine.
