@@ -161,3 +161,27 @@ func TestRotationWaitsForUsers(t *testing.T) {
 		fails(t, err, api.CodeUnauthenticated, "")
 	}
 }
+
+// What follows something ends when the certificate that it was begun with is revoked.
+func TestRevocationCutsStreams(t *testing.T) {
+	d := start(t, directortest.Options{})
+	alice := user(t, d, "alice")
+	c, _ := certified(t, d, "alice", "laptop")
+	must[api.Application](t)(c.CreateApplication(t.Context(), api.ApplicationCreate{Name: "shop"}))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	seen := 0
+	for _, err := range c.FollowApplicationEvents(ctx, "shop", 0) {
+		if err != nil {
+			break
+		}
+		if seen++; seen == 1 {
+			if err := d.RevokeCertificate(ctx, alice, "me", "laptop"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if ctx.Err() != nil || seen == 0 {
+		t.Errorf("after %d events the stream goes on: %v", seen, ctx.Err())
+	}
+}
