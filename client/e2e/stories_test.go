@@ -23,7 +23,7 @@ var keep = flag.Bool("keep", false, "keep the folders of the stories")
 
 // TestMain adds the small programs that stories use beside the real ones.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"get": get, "await": await, "page": page, "visit": visit})
+	testscript.Main(m, map[string]func(){"get": get, "await": await, "page": page, "visit": visit, "totp": totp, "gone": gone})
 }
 
 // get URL: prints the page; a status other than 200 is an error.
@@ -79,6 +79,15 @@ func await() {
 			os.Exit(1)
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// gone USER: succeeds when there is no such user.
+func gone() {
+	err := exec.Command("cps", "user", "show", os.Args[1]).Run()
+	if ended, ok := errors.AsType[*exec.ExitError](err); !ok || ended.ExitCode() != 3 {
+		fmt.Fprintf(os.Stderr, "user %s: %v\n", os.Args[1], err)
+		os.Exit(1)
 	}
 }
 

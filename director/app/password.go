@@ -29,6 +29,7 @@ func (d *Director) ChangePassword(ctx context.Context, a Actor, ref string, in a
 	if err != nil {
 		return err
 	}
+	defer d.accessChanged(u.ID)
 	return problem(d.store.Update(ctx, "user.password", func(tx *store.Tx) error { return tx.SetPassword(u.ID, hash) }))
 }
 

@@ -97,13 +97,15 @@ func loggedIn(r *store.Read, a Actor, calling api.Secret) error {
 
 // RevokeToken ends a token by name or id; those of others are for administrators.
 func (d *Director) RevokeToken(ctx context.Context, a Actor, ref, token string) error {
-	return problem(d.store.Update(ctx, "token.revoked", func(tx *store.Tx) error {
-		u, err := account(&tx.Read, a, ref)
-		if err != nil {
+	var u store.User
+	err := d.store.Update(ctx, "token.revoked", func(tx *store.Tx) (err error) {
+		if u, err = account(&tx.Read, a, ref); err != nil {
 			return err
 		}
 		return tx.RevokeToken(u.ID, token)
-	}))
+	})
+	d.accessChanged(u.ID)
+	return problem(err)
 }
 
 // tokenUsed records the use of a token. That it cannot be written must not keep anybody out.

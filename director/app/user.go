@@ -167,6 +167,7 @@ func (d *Director) ChangeUser(ctx context.Context, a Actor, ref string, in api.U
 		u, err = tx.User(u.ID)
 		return err
 	})
+	d.accessChanged(u.ID)
 	return showUser(u), problem(err)
 }
 

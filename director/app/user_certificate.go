@@ -208,13 +208,15 @@ func endOldest(tx *store.Tx, calling store.Certificate) error {
 // RevokeCertificate revokes certificates of a user by serial or name, all of them where certificate is "": the actor's own, and
 // for an administrator those of anyone.
 func (d *Director) RevokeCertificate(ctx context.Context, a Actor, ref, certificate string) error {
-	return problem(d.store.Update(ctx, "certificate.revoked", func(tx *store.Tx) error {
-		u, err := account(&tx.Read, a, ref)
-		if err != nil {
+	var u store.User
+	err := d.store.Update(ctx, "certificate.revoked", func(tx *store.Tx) (err error) {
+		if u, err = account(&tx.Read, a, ref); err != nil {
 			return err
 		}
 		return tx.RevokeCertificatesOf(u.ID, certificate, "revoked by "+a.Name)
-	}))
+	})
+	d.accessChanged(u.ID)
+	return problem(err)
 }
 
 // CertificateQuery says which certificates of the installation are wanted.

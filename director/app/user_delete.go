@@ -14,9 +14,9 @@ import (
 // last of them (store.PurgeApplication), whatever happens to the director meanwhile.
 func (d *Director) DeleteUser(ctx context.Context, a Actor, ref string, withApplications bool) error {
 	var going []api.ApplicationID
-	err := d.store.Update(ctx, "user.deleted", func(tx *store.Tx) error {
-		u, err := account(&tx.Read, a, ref)
-		if err != nil {
+	var u store.User
+	err := d.store.Update(ctx, "user.deleted", func(tx *store.Tx) (err error) {
+		if u, err = account(&tx.Read, a, ref); err != nil {
 			return err
 		}
 		names, err := leftOf(&tx.Read, u.ID)
@@ -35,6 +35,7 @@ func (d *Director) DeleteUser(ctx context.Context, a Actor, ref string, withAppl
 		going, err = deleteAll(tx, u.ID)
 		return err
 	})
+	d.accessChanged(u.ID)
 	for _, id := range going {
 		d.wakeFor(ctx, id)
 	}

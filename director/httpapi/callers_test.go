@@ -120,6 +120,12 @@ func (w *world) addNodes(t *testing.T, tx *store.Tx, long time.Time) error {
 		{"otherca", ownAgent, certs.RoleAgent, now.Add(time.Hour), foreign, true, false},
 		{"usercert", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, true},
 		{"certified", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
+		{"user expired", "", certs.RoleUser, now.Add(-time.Hour), w.authority, true, false},
+		{"user unlisted", "", certs.RoleUser, now.Add(time.Hour), w.authority, false, false},
+		{"user otherca", "", certs.RoleUser, now.Add(time.Hour), foreign, true, false},
+		{"user elsewhere", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
+		{"user unknown", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
+		{"user exchanged", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
 		{"laptop", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
 		{"spare", "", certs.RoleUser, now.Add(time.Hour), w.authority, true, false},
 		{"elsewhere", ownAgent, certs.RoleAgent, now.Add(time.Hour), w.authority, true, false},
@@ -139,17 +145,23 @@ func (w *world) addNodes(t *testing.T, tx *store.Tx, long time.Time) error {
 		if n.name == "misplaced" {
 			id.Application = "2"
 		}
-		if n.name == "elsewhere" {
+		switch n.name {
+		case "elsewhere", "user elsewhere":
 			id.Deployment = "other"
+		case "user unknown":
+			id.User = "99"
 		}
 		issued, err := n.by.Issue(ca.Request{Identity: id, PublicKey: key.Public(), NotBefore: long.Add(time.Hour), NotAfter: n.end, Client: true})
 		if err != nil {
 			return err
 		}
 		if n.known {
+			if n.name == "user exchanged" { // what the database knows is another user's
+				id.User = ownUser
+			}
 			row := store.Certificate{Serial: issued.Serial, Identity: id.String(), Role: string(id.Role), Name: n.name, NotAfter: issued.NotAfter}
 			if n.role == certs.RoleUser {
-				row.User = api.UserID(map[string]int64{"2": 2, "3": 3}[id.User])
+				row.User = api.UserID(map[string]int64{"2": 2, "3": 3, "99": 99}[id.User])
 			}
 			if _, err := tx.AddCertificate(row); err != nil {
 				return err

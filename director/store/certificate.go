@@ -90,12 +90,13 @@ func (r *Read) UserCertificates(user api.UserID, p Page) ([]Certificate, int64, 
 	return convert(rows, certificateRow.certificate), next, err
 }
 
-// CertificatesNotBy counts the certificates of users that open something now and that other authorities than signer have
-// signed.
+// CertificatesNotBy counts the certificates of users that open something now, that other authorities than signer have signed,
+// and that were not renewed by signer: those that are in use somewhere.
 func (r *Read) CertificatesNotBy(signer string) (n int, err error) {
-	var count int64
-	err = r.db.Model(&certificateRow{}).Where("user_id <> 0 AND not_after > ? AND revoked IS NULL AND signer <> ?", r.now, signer).Count(&count).Error
-	return int(count), rowError(err, "count certificates of users")
+	err = r.db.Raw(`SELECT count(*) FROM certificates c WHERE user_id <> 0 AND not_after > ? AND revoked IS NULL AND signer <> ?
+		AND NOT EXISTS (SELECT 1 FROM certificates n WHERE n.user_id = c.user_id AND n.name = c.name AND n.revoked IS NULL AND n.signer = ?)`,
+		r.now, signer, signer).Scan(&n).Error
+	return n, rowError(err, "count certificates of users")
 }
 
 // AddCertificate records one before it is handed out; ID and Created of c are set here. ErrExists when the serial is taken.
