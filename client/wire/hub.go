@@ -31,6 +31,9 @@ var (
 const (
 	upgradeName = "conpaas" // of the protocol in the Upgrade header
 	helloMax    = 4 << 10   // bytes of the hello header
+	// A parent keeps one call open to each child, on which little comes: thousands of idle buffers are all that larger ones
+	// would be. What is large is copied past them.
+	streamBuffer = 1 << 10
 )
 
 // HubOptions are what a Hub needs. The callbacks of one child never overlap: Connected, then Disconnected of the same
@@ -65,6 +68,7 @@ func NewHub(o HubOptions) *Hub {
 		// their buffers at both ends of every child.
 		Transport: &http.Transport{
 			DialContext: h.dial, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: headerMax,
+			ReadBufferSize: streamBuffer, WriteBufferSize: streamBuffer,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

@@ -48,6 +48,7 @@ type push struct {
 type observed struct {
 	node     api.NodeID // the manager's; "" while none is connected
 	since    time.Time  // of the connection, or of its end
+	lost     bool       // there was a connection, and none has come after it
 	revision uint64
 	settled  bool
 	plan     *api.NodePlan
@@ -66,6 +67,11 @@ func (o observed) service(id api.ServiceID) (api.ServicePlan, bool) {
 		return api.ServicePlan{}, false
 	}
 	return o.plan.Services[i], true
+}
+
+// holds tells whether a report says nothing that is not known: it is a mere sign of life, or has an event only.
+func (o *observed) holds(r api.ManagerReport) bool {
+	return !r.Snapshot && r.Plan == nil && r.Self == nil && len(r.Services)+len(r.Nodes) == 0 && r.Revision == o.revision && r.Settled == o.settled
 }
 
 func newLink(w *worker) *link {
@@ -149,7 +155,7 @@ func (l *link) lost(s *wire.Session) {
 	}
 	l.stop()
 	l.session, l.client, l.stop, l.acked = nil, nil, nil, nil
-	l.report = observed{since: time.Now()}
+	l.report = observed{since: time.Now(), lost: true}
 	l.w.kick()
 }
 
@@ -218,11 +224,12 @@ func (l *link) pushing(ctx context.Context, client *manager.Client) {
 			l.tell()
 		}
 		l.mu.Unlock()
-		if !reading {
-			reading = true
-			l.w.d.group.Go(func() { l.reading(ctx, client) })
+		if reading {
+			l.w.kick()
+			continue
 		}
-		l.w.kick()
+		reading = true // the manager's first report wakes the worker
+		l.w.d.group.Go(func() { l.reading(ctx, client) })
 	}
 }
 
@@ -285,6 +292,10 @@ func (l *link) take(ctx context.Context, r api.ManagerReport) {
 		return // of a connection that has been replaced
 	}
 	o := &l.report
+	l.lack(r.Lacks)
+	if o.holds(r) {
+		return
+	}
 	if r.Snapshot {
 		*o = observed{node: o.node, since: o.since, version: o.version}
 	}
@@ -314,7 +325,6 @@ func (l *link) take(ctx context.Context, r api.ManagerReport) {
 		}
 	}
 	o.services, o.health = services, health
-	l.lack(r.Lacks)
 	l.w.kick()
 }
 
