@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -31,9 +30,6 @@ var (
 const (
 	upgradeName = "conpaas" // of the protocol in the Upgrade header
 	helloMax    = 4 << 10   // bytes of the hello header
-	// A parent keeps one call open to each child, on which little comes: thousands of idle buffers are all that larger ones
-	// would be. What is large is copied past them.
-	streamBuffer = 1 << 10
 )
 
 // HubOptions are what a Hub needs. The callbacks of one child never overlap: Connected, then Disconnected of the same
@@ -64,12 +60,8 @@ func NewHub(o HubOptions) *Hub {
 	}
 	h := &Hub{options: o, sessions: map[string]*Session{}, boots: bootBook{}}
 	h.http = &http.Client{
-		// One transport serves all children. A stream is so cheap that none is kept: kept ones cost two goroutines and
-		// their buffers at both ends of every child.
-		Transport: &http.Transport{
-			DialContext: h.dial, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: headerMax,
-			ReadBufferSize: streamBuffer, WriteBufferSize: streamBuffer,
-		},
+		// One serves all children. A stream is so cheap that none is kept.
+		Transport:     streams{h.open},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return h
@@ -191,12 +183,8 @@ func (h *Hub) keep(s, old *Session) {
 	}
 }
 
-// dial opens a stream to the child that is the host of the URL.
-func (h *Hub) dial(_ context.Context, _, address string) (net.Conn, error) {
-	child, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
+// open opens a stream to a child.
+func (h *Hub) open(child string) (net.Conn, error) {
 	h.mu.Lock()
 	s := h.sessions[child]
 	h.mu.Unlock()
@@ -257,5 +245,4 @@ func (h *Hub) Close() {
 		s.Close()
 	}
 	h.running.Wait()
-	h.http.CloseIdleConnections()
 }

@@ -143,7 +143,6 @@ func (l *link) up(s *wire.Session, node api.NodeID, client *manager.Client) {
 	// What was wanted of an earlier manager is not for this one: the worker's next round says what is.
 	l.report, l.wanted, l.acked, l.lacks = observed{node: node, since: time.Now()}, nil, nil, nil
 	l.w.d.group.Go(func() { l.pushing(ctx, client) })
-	l.w.d.group.Go(func() { l.sending(ctx, client) })
 	l.w.kick()
 }
 
@@ -250,6 +249,7 @@ func (l *link) refused(ctx context.Context, err error) {
 // reading takes in the manager's reports until the connection ends.
 func (l *link) reading(ctx context.Context, client *manager.Client) {
 	events, reports := l.events, l.reports // beyond them events are dropped, and reports have to wait
+	sending := false
 	for ctx.Err() == nil {
 		for report, err := range client.Stream(ctx, l.epoch(), l.mayName) {
 			if err != nil {
@@ -263,6 +263,10 @@ func (l *link) reading(ctx context.Context, client *manager.Client) {
 			}
 			bound(&report)
 			l.take(ctx, report)
+			if len(report.Lacks) > 0 && !sending {
+				sending = true // from now on; most managers never lack anything
+				l.w.d.group.Go(func() { l.sending(ctx, client) })
+			}
 			if report.Event != nil && events.Allow() {
 				l.w.record(ctx, l.own(*report.Event))
 			}
