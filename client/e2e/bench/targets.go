@@ -20,6 +20,7 @@ var loadTargets = []target{
 	{name: "reconnect_director_cpu_s", unit: "s"},
 	{name: "reconnect_managers_cpu_s", unit: "s"},
 	{name: "reconnect_read_p99_ms", unit: "ms", most: most(1000)},
+	{name: "reconnect_read_failed", unit: "requests", most: most(0)},
 	{name: "api_reads_per_s", unit: "/s"},
 	{name: "api_read_p99_ms", unit: "ms"},
 	{name: "certs_per_s", unit: "/s"},
