@@ -72,7 +72,7 @@ func TestStreamsEndWithTheirContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := streamTo(t, func(conn net.Conn) {
 		if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
-			t.Error(err)
+			return // the call that has ended before it began
 		}
 		io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\nfirst")
 	})
