@@ -22,11 +22,13 @@ func TestShownStatesWaitForNews(t *testing.T) {
 		"its manager is another one": {api.NodeBooting, observed{}, api.StateAdapting, api.StateRunning},
 		"it has said nothing":        {api.NodeReady, observed{node: "n1"}, api.StateRunning, api.StateRunning},
 		"it is behind": {
-			api.NodeReady, observed{node: "n1", revision: 4, services: map[api.ServiceID]api.ServiceStatus{1: {State: api.StateRunning}}},
+			api.NodeReady,
+			observed{node: "n1", revision: 4, services: map[api.ServiceID]api.ServiceStatus{1: {State: api.StateRunning}}},
 			api.StateRunning, api.StateAdapting,
 		},
 		"it says more": {
-			api.NodeReady, observed{node: "n1", revision: 5, services: map[api.ServiceID]api.ServiceStatus{1: {State: api.StateError}}},
+			api.NodeReady,
+			observed{node: "n1", revision: 5, services: map[api.ServiceID]api.ServiceStatus{1: {State: api.StateError}}},
 			api.StateRunning, api.StateError,
 		},
 	} {
