@@ -73,6 +73,7 @@ func BenchmarkIdle(b *testing.B) {
 		}
 		b.ReportMetric(w.rss(w.machine(n.ID).daemons()[0]), name)
 	}
+	w.measureIdleCPU()
 	reportLoad(b)
 }
 

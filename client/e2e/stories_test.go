@@ -23,7 +23,19 @@ var keep = flag.Bool("keep", false, "keep the folders of the stories")
 
 // TestMain adds the small programs that stories use beside the real ones.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"get": get, "await": await, "page": page, "visit": visit, "totp": totp, "gone": gone})
+	testscript.Main(cleanly{m}, map[string]func(){"get": get, "await": await, "page": page, "visit": visit, "totp": totp, "gone": gone})
+}
+
+// cleanly removes the programs that the tests have built, after the last of them.
+type cleanly struct{ *testing.M }
+
+// Run runs the tests.
+func (c cleanly) Run() int {
+	code := c.M.Run()
+	if err := os.RemoveAll(builtIn); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return code
 }
 
 // get URL: prints the page; a status other than 200 is an error.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,7 @@ type world struct {
 	user    *usernstest.User // who runs the programs; nil: root
 	port    int
 	options []string // more lines for [iaas]
+	code    string   // folder of what machines download; "": that of the programs
 	cmd     *exec.Cmd
 	killed  int           // daemons of machines, by tests
 	ended   chan struct{} // closed when cmd has been waited for
@@ -121,7 +123,7 @@ func (w *world) start() {
 	}
 	defer out.Close()
 	cmd := w.command("cpsdirector", "serve", "--config", w.path("director.cfg"),
-		"--data", w.data(), "--listen", fmt.Sprintf("127.0.0.1:%d", w.port))
+		"--data", w.data(), "--listen", fmt.Sprintf("127.0.0.1:%d", w.port), "--code", cmp.Or(w.code, w.bin))
 	said, err := os.Create(w.path("director.out"))
 	if err != nil {
 		w.t.Fatal(err)

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -61,11 +60,8 @@ func NewHub(o HubOptions) *Hub {
 	}
 	h := &Hub{options: o, sessions: map[string]*Session{}, boots: bootBook{}}
 	h.http = &http.Client{
-		// One transport serves all children. A stream is so cheap that none is kept: kept ones cost two goroutines and
-		// their buffers at both ends of every child.
-		Transport: &http.Transport{
-			DialContext: h.dial, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: headerMax,
-		},
+		// One serves all children. A stream is so cheap that none is kept.
+		Transport:     streams{h.open},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return h
@@ -187,12 +183,8 @@ func (h *Hub) keep(s, old *Session) {
 	}
 }
 
-// dial opens a stream to the child that is the host of the URL.
-func (h *Hub) dial(_ context.Context, _, address string) (net.Conn, error) {
-	child, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
+// open opens a stream to a child.
+func (h *Hub) open(child string) (net.Conn, error) {
 	h.mu.Lock()
 	s := h.sessions[child]
 	h.mu.Unlock()
@@ -253,5 +245,4 @@ func (h *Hub) Close() {
 		s.Close()
 	}
 	h.running.Wait()
-	h.http.CloseIdleConnections()
 }

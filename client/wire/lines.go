@@ -25,7 +25,7 @@ const (
 // lines are skipped; a line is at most 4 MiB. A stream that ends within a line yields io.ErrUnexpectedEOF.
 func Lines[T any](r io.Reader) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		reader := bufio.NewReader(r)
+		reader := bufio.NewReaderSize(r, streamBuffer)
 		for {
 			var v T
 			line, err := readLine(reader)

@@ -46,6 +46,9 @@ func (c *Client) Upgrade(ctx context.Context, path, protocol string, opts ...Opt
 
 // dial makes a connection of the client's transport, with TLS where the URL says so.
 func (c *Client) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
+	if s, ok := c.HTTP.Transport.(streams); ok {
+		return s.open(u.Hostname())
+	}
 	transport, ok := c.HTTP.Transport.(*http.Transport)
 	if !ok || transport.DialContext == nil {
 		return nil, errors.New("this client cannot dial by itself")

@@ -196,16 +196,17 @@ func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) er
 	d.mu.Lock()
 	d.running = ctx // from here on a change wakes its worker; what changed before is found now
 	d.mu.Unlock()
-	ids, err := d.unfinished(ctx)
+	unsettled, running, err := d.unfinished(ctx)
 	switch {
 	case ctx.Err() != nil:
 		return nil // ended before it served
 	case err != nil:
 		return err
 	}
-	for _, id := range ids {
+	for _, id := range unsettled {
 		d.wake(id)
 	}
+	d.group.Go(func() { d.wakeQuiet(ctx, running) })
 	for _, p := range d.places {
 		d.group.Go(func() { d.sweep(ctx, p) })
 	}
@@ -227,10 +228,10 @@ func (d *Director) Close() error {
 // Code is what machines download.
 func (d *Director) Code() *Code { return d.code }
 
-// unfinished gives the applications that are to run or need work.
-func (d *Director) unfinished(ctx context.Context) (ids []api.ApplicationID, err error) {
+// unfinished gives the applications that need work, and all that are to run.
+func (d *Director) unfinished(ctx context.Context) (unsettled, running []api.ApplicationID, err error) {
 	err = d.store.View(ctx, func(r *store.Read) error {
-		if ids, err = r.Unsettled(); err != nil {
+		if unsettled, err = r.Unsettled(); err != nil {
 			return err
 		}
 		for page := (store.Page{Limit: 1000}); ; {
@@ -240,7 +241,7 @@ func (d *Director) unfinished(ctx context.Context) (ids []api.ApplicationID, err
 			}
 			for _, a := range applications {
 				if a.Wanted == store.ApplicationRunning {
-					ids = append(ids, a.ID)
+					running = append(running, a.ID)
 				}
 			}
 			if next == 0 {
@@ -249,7 +250,25 @@ func (d *Director) unfinished(ctx context.Context) (ids []api.ApplicationID, err
 			page.After = next
 		}
 	})
-	return ids, err
+	return unsettled, running, err
+}
+
+// wakeQuiet wakes those workers, after some time, that nothing has woken: the managers of most applications connect
+// at once when a director begins, and there is nothing to do before.
+func (d *Director) wakeQuiet(ctx context.Context, ids []api.ApplicationID) {
+	select {
+	case <-time.After(d.config.Timing.Silence / 3):
+	case <-ctx.Done():
+		return
+	}
+	for _, id := range ids {
+		d.mu.Lock()
+		_, awake := d.workers[id]
+		d.mu.Unlock()
+		if !awake {
+			d.wake(id)
+		}
+	}
 }
 
 // wake makes the worker of an application look again; the first time it starts it.

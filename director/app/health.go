@@ -57,13 +57,15 @@ func (w *worker) managerHealth(ctx context.Context, s *snapshot, n store.Node, s
 		}
 		return nil
 	}
-	return w.silence(ctx, s, n, next)
+	// Where no connection was lost this director has just begun: a thousand managers that dial it now must not become a
+	// thousand questions to their clouds. The sweep finds those whose machines are gone.
+	return w.silence(ctx, s, n, seen.lost, next)
 }
 
 func (w *worker) agentHealth(ctx context.Context, s *snapshot, n store.Node, seen observed, next *deadline) error {
 	h, known := seen.health[n.ID]
 	if !known || !h.Connected {
-		return w.silence(ctx, s, n, next)
+		return w.silence(ctx, s, n, true, next)
 	}
 	delete(w.silent, n.ID)
 	if h.Status == nil {
@@ -117,20 +119,24 @@ func (w *worker) trusting(ctx context.Context, s *snapshot, n store.Node, says s
 	return err
 }
 
-// silence is a node that nothing is heard of.
-func (w *worker) silence(ctx context.Context, s *snapshot, n store.Node, next *deadline) error {
+// silence is a node that nothing is heard of. Its cloud is asked about its machine: at once, or when it has been silent for
+// long.
+func (w *worker) silence(ctx context.Context, s *snapshot, n store.Node, atOnce bool, next *deadline) error {
 	timing := w.d.config.Timing
 	since, known := w.silent[n.ID]
 	if !known {
 		since = next.now
 		w.silent[n.ID] = since
-		w.calls.describe(n) // a machine that has died is replaced at once
+		if atOnce {
+			w.calls.describe(n) // a machine that has died is replaced at once
+		}
 	}
 	if n.State != api.NodeUnreachable && n.State != api.NodeDraining {
 		if quiet := since.Add(timing.Silence); next.now.Before(quiet) {
 			next.at(quiet)
 			return nil
 		}
+		w.calls.describe(n)
 		return w.step(ctx, s, n.ID, life.NodeSilent, store.NodeChange{Reason: "nothing has been heard of it for " + timing.Silence.String()})
 	}
 	limit := since.Add(timing.Replace)

@@ -48,6 +48,7 @@ type push struct {
 type observed struct {
 	node     api.NodeID // the manager's; "" while none is connected
 	since    time.Time  // of the connection, or of its end
+	lost     bool       // there was a connection, and none has come after it
 	revision uint64
 	settled  bool
 	plan     *api.NodePlan
@@ -66,6 +67,11 @@ func (o observed) service(id api.ServiceID) (api.ServicePlan, bool) {
 		return api.ServicePlan{}, false
 	}
 	return o.plan.Services[i], true
+}
+
+// holds tells whether a report says nothing that is not known: it is a mere sign of life, or has an event only.
+func (o *observed) holds(r api.ManagerReport) bool {
+	return !r.Snapshot && r.Plan == nil && r.Self == nil && len(r.Services)+len(r.Nodes) == 0 && r.Revision == o.revision && r.Settled == o.settled
 }
 
 func newLink(w *worker) *link {
@@ -137,7 +143,6 @@ func (l *link) up(s *wire.Session, node api.NodeID, client *manager.Client) {
 	// What was wanted of an earlier manager is not for this one: the worker's next round says what is.
 	l.report, l.wanted, l.acked, l.lacks = observed{node: node, since: time.Now()}, nil, nil, nil
 	l.w.d.group.Go(func() { l.pushing(ctx, client) })
-	l.w.d.group.Go(func() { l.sending(ctx, client) })
 	l.w.kick()
 }
 
@@ -149,7 +154,7 @@ func (l *link) lost(s *wire.Session) {
 	}
 	l.stop()
 	l.session, l.client, l.stop, l.acked = nil, nil, nil, nil
-	l.report = observed{since: time.Now()}
+	l.report = observed{since: time.Now(), lost: true}
 	l.w.kick()
 }
 
@@ -218,11 +223,12 @@ func (l *link) pushing(ctx context.Context, client *manager.Client) {
 			l.tell()
 		}
 		l.mu.Unlock()
-		if !reading {
-			reading = true
-			l.w.d.group.Go(func() { l.reading(ctx, client) })
+		if reading {
+			l.w.kick()
+			continue
 		}
-		l.w.kick()
+		reading = true // the manager's first report wakes the worker
+		l.w.d.group.Go(func() { l.reading(ctx, client) })
 	}
 }
 
@@ -243,6 +249,7 @@ func (l *link) refused(ctx context.Context, err error) {
 // reading takes in the manager's reports until the connection ends.
 func (l *link) reading(ctx context.Context, client *manager.Client) {
 	events, reports := l.events, l.reports // beyond them events are dropped, and reports have to wait
+	sending := false
 	for ctx.Err() == nil {
 		for report, err := range client.Stream(ctx, l.epoch(), l.mayName) {
 			if err != nil {
@@ -256,6 +263,10 @@ func (l *link) reading(ctx context.Context, client *manager.Client) {
 			}
 			bound(&report)
 			l.take(ctx, report)
+			if len(report.Lacks) > 0 && !sending {
+				sending = true // from now on; most managers never lack anything
+				l.w.d.group.Go(func() { l.sending(ctx, client) })
+			}
 			if report.Event != nil && events.Allow() {
 				l.w.record(ctx, l.own(*report.Event))
 			}
@@ -285,6 +296,10 @@ func (l *link) take(ctx context.Context, r api.ManagerReport) {
 		return // of a connection that has been replaced
 	}
 	o := &l.report
+	l.lack(r.Lacks)
+	if o.holds(r) {
+		return
+	}
 	if r.Snapshot {
 		*o = observed{node: o.node, since: o.since, version: o.version}
 	}
@@ -314,7 +329,6 @@ func (l *link) take(ctx context.Context, r api.ManagerReport) {
 		}
 	}
 	o.services, o.health = services, health
-	l.lack(r.Lacks)
 	l.w.kick()
 }
 

@@ -82,7 +82,7 @@ func (w *worker) serviceState(s *snapshot, v store.Service, machines int, seen o
 	if v.State == api.StateInit || v.State == api.StateStopped || v.State == api.StateEpilogue {
 		return api.StatePrologue, ""
 	}
-	if v.State == api.StateRunning && seen.node != "" {
+	if v.State == api.StateRunning && seen.services != nil { // a manager that has just connected has said nothing yet
 		return api.StateAdapting, ""
 	}
 	return v.State, v.Reason // nobody can tell more until the manager is back
@@ -110,6 +110,8 @@ func (w *worker) applicationState(s *snapshot, seen observed) (api.State, string
 		return api.StateRunning, ""
 	case w.failures[0] != nil && w.failures[0].count >= failuresAllowed && !started:
 		return api.StateError, w.failures[0].last
+	case started && ok && manager.State == api.NodeReady:
+		return a.State, a.Reason // it has not been silent for long: perhaps this director has just begun
 	case started:
 		return api.StateAdapting, "its manager is being replaced or has fallen silent; its services go on"
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"conpaas/client/api"
@@ -59,11 +60,19 @@ func (d *Director) sweepOnce(ctx context.Context, p *place, strays map[cloud.Mac
 			}
 		}
 	}
-	return d.removeStrays(ctx, p, machines, strays)
+	wanted := make(map[string]store.Node, len(nodes))
+	for _, n := range nodes {
+		wanted[n.MachineToken()] = n
+	}
+	unknown := slices.DeleteFunc(machines, func(m cloud.Machine) bool {
+		n, ok := wanted[m.Token]
+		return ok && n.Machine == string(m.ID)
+	})
+	return d.removeStrays(ctx, p, unknown, strays)
 }
 
-// removeStrays removes the machines of this deployment that belong to no node, once they are older than the grace
-// period in the eyes of this director.
+// removeStrays removes those machines of this deployment that belong to no node, once they are older than the grace
+// period in the eyes of this director. machines are the ones of which that is not certain.
 func (d *Director) removeStrays(ctx context.Context, p *place, machines []cloud.Machine, strays map[cloud.MachineID]time.Time) error {
 	now := time.Now()
 	found := make(map[cloud.MachineID]bool)

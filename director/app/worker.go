@@ -68,8 +68,17 @@ const idleRound = time.Minute
 
 func (w *worker) run(ctx context.Context) {
 	defer w.calls.wait()
+	next := idleRound // who makes a worker for its work wakes it
 	for {
-		next, err := w.round(ctx)
+		timer := time.NewTimer(min(next, idleRound))
+		select {
+		case <-w.wakes:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		var err error
+		next, err = w.round(ctx)
 		switch {
 		case errors.Is(err, errPurged):
 			return
@@ -80,13 +89,6 @@ func (w *worker) run(ctx context.Context) {
 			w.log.Error("a round failed", daemon.KeyError, err)
 			next = 2 * time.Second
 		}
-		timer := time.NewTimer(min(next, idleRound))
-		select {
-		case <-w.wakes:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
 	}
 }
 
@@ -141,16 +143,15 @@ func (w *worker) load(ctx context.Context) (s snapshot, err error) {
 		if s.services, err = r.Services(w.id); err != nil {
 			return err
 		}
-		if s.nodes, err = r.LiveNodes(w.id); err != nil {
-			return err
-		}
-		if s.unreleased, err = r.UnreleasedNodes(w.id); err != nil {
+		if s.nodes, s.unreleased, err = r.HeldNodes(w.id); err != nil {
 			return err
 		}
 		if s.operations, err = r.OpenOperations(w.id); err != nil {
 			return err
 		}
-		s.hosted, err = loadHosted(r, w.id)
+		if len(s.services) > 0 {
+			s.hosted, err = loadHosted(r, w.id)
+		}
 		return err
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -18,6 +19,10 @@ import (
 	"conpaas/director/httpapi"
 	"conpaas/director/store"
 )
+
+// gcPercent is how much garbage there may be, in percent of what is in use (GOGC). Most of what a director holds lives as
+// long as its connections and changes little: to collect more often is cheap, and saves a quarter of its memory.
+const gcPercent = 50
 
 // defaultListen is the port that all of ConPaaS expects a director at.
 const defaultListen = ":5555"
@@ -51,6 +56,9 @@ admin is in the file admin-password there.`,
 }
 
 func serve(ctx context.Context, out io.Writer, g *global, o *serveOptions) (err error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	log := g.logger(o.json)
 	s, err := g.load(ctx, log)
 	if err != nil {

@@ -203,10 +203,19 @@ func (r *Read) LiveNodes(application api.ApplicationID) ([]Node, error) {
 	return r.nodes("application_id = ? AND "+notGone, int64(application))
 }
 
-// UnreleasedNodes gives the nodes of an application that are being deleted or gone and whose end not every other node
-// has taken note of.
-func (r *Read) UnreleasedNodes(application api.ApplicationID) ([]Node, error) {
-	return r.nodes("application_id = ? AND state IN ('deleting', 'gone') AND NOT released", int64(application))
+// HeldNodes gives what LiveNodes does, and the nodes that are being deleted or gone and whose end not every other node has
+// taken note of.
+func (r *Read) HeldNodes(application api.ApplicationID) (live, unreleased []Node, err error) {
+	nodes, err := r.nodes("application_id = ? AND "+holdsAddress, int64(application))
+	for _, n := range nodes {
+		if n.State != api.NodeGone {
+			live = append(live, n)
+		}
+		if !n.Released && (n.State == api.NodeDeleting || n.State == api.NodeGone) {
+			unreleased = append(unreleased, n)
+		}
+	}
+	return live, unreleased, err
 }
 
 // OverlayNodes gives the nodes that have joined an overlay and are not on their way out, of all applications, in the

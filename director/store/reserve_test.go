@@ -33,7 +33,7 @@ func TestAddressesAreReusedOnlyWhenReleased(t *testing.T) {
 		t.Errorf("slots %v, want the one nobody knew and the next", got)
 	}
 	view(t, s, func(r *Read) error {
-		waiting, err := r.UnreleasedNodes(web.Application)
+		_, waiting, err := r.HeldNodes(web.Application)
 		if len(waiting) != 1 || waiting[0].ID != joined.ID {
 			t.Errorf("nodes that wait for release: %+v", waiting)
 		}
