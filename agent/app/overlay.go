@@ -16,6 +16,8 @@ type overlay interface {
 	dataPlane() string
 	// sync makes the machine's network what App.network says now. Repeating it disturbs nothing.
 	sync(ctx context.Context) error
+	// ready is closed when sync has succeeded for the first time.
+	ready() <-chan struct{}
 	// run keeps it so, chooses paths and reports the peers until ctx ends.
 	run(ctx context.Context)
 }
@@ -30,7 +32,9 @@ func (a *App) makeOverlay() (err error) {
 		a.overlay, err = newWireguard(a)
 		return err
 	}
-	a.overlay = &planned{a: a}
+	p := &planned{a: a, done: make(chan struct{})}
+	close(p.done)
+	a.overlay = p
 	return nil
 }
 
@@ -80,7 +84,8 @@ func withParent(peers []api.Peer, parent *api.Peer) []api.Peer {
 
 // planned is the overlay of runtime "process": addresses are dealt out and nothing is brought up.
 type planned struct {
-	a *App
+	a    *App
+	done chan struct{} // closed: there is nothing to wait for
 }
 
 func (*planned) dataPlane() string { return dataPlaneNone }
@@ -96,6 +101,8 @@ func (p *planned) sync(context.Context) error {
 	p.a.board.change(func(s *api.NodeStatus) { s.Overlay = peers })
 	return nil
 }
+
+func (p *planned) ready() <-chan struct{} { return p.done }
 
 func (p *planned) run(ctx context.Context) { <-ctx.Done() }
 

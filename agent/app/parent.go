@@ -50,6 +50,7 @@ func (a *App) connect(ctx context.Context, handler http.Handler) {
 	lost := time.Now() // when the last connection ended; time.Since is not moved by jumps of the clock
 	direct := lost     // the same of connections that the director has not carried
 	patience := jitter(a.timing.ParentLookup)
+	a.awaitOverlay(ctx)
 	for ctx.Err() == nil {
 		up, err := a.connectOnce(ctx, handler, nil)
 		if ctx.Err() != nil {
@@ -77,6 +78,18 @@ func (a *App) connect(ctx context.Context, handler http.Handler) {
 		case <-pause.C:
 		}
 		pause.Stop()
+	}
+}
+
+// awaitOverlay waits until the manager can be dialled over the overlay: a dial before that fails and costs a pause. An overlay
+// that does not come up keeps nobody from looking for other ways.
+func (a *App) awaitOverlay(ctx context.Context) {
+	limit := time.NewTimer(a.timing.Connect)
+	defer limit.Stop()
+	select {
+	case <-a.overlay.ready():
+	case <-limit.C:
+	case <-ctx.Done():
 	}
 }
 

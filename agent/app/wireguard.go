@@ -38,7 +38,7 @@ type wireguard struct {
 	plane    string
 	iface    string
 	selector *path.Selector
-	up       chan struct{} // closed when the device has been set up for the first time
+	up       chan struct{} // closed when the device has been told its peers for the first time
 
 	mu      sync.Mutex
 	device  *wg.Device             // nil until it has been set up
@@ -73,8 +73,19 @@ func (o *wireguard) sync(ctx context.Context) error {
 	if err := o.bring(ctx); err != nil {
 		return err
 	}
-	return o.tell(n)
+	if err := o.tell(n); err != nil {
+		return err
+	}
+	select {
+	case <-o.up:
+	default:
+		close(o.up)
+	}
+	return nil
 }
+
+// ready implements overlay.
+func (o *wireguard) ready() <-chan struct{} { return o.up }
 
 // bring brings the device up, anew when its process is another than before.
 func (o *wireguard) bring(ctx context.Context) error {
@@ -96,7 +107,6 @@ func (o *wireguard) bring(ctx context.Context) error {
 		if o.device, err = wg.Open(o.iface); err != nil {
 			return err
 		}
-		close(o.up)
 	} else {
 		o.a.board.event("overlay.restarted", true, "the process that carries the overlay has ended and was started again")
 	}

@@ -28,6 +28,7 @@ type worker struct {
 	failed  bool               // there was one of either
 	again   *time.Timer        // when to apply it once more
 	delays  *backoff.ExponentialBackOff
+	pause   time.Duration       // before the next look at a role that is not ready
 	reports map[api.Role]string // last reason that was logged, so that it is logged once
 }
 
@@ -67,6 +68,7 @@ func (a *App) work(ctx context.Context) {
 func (w *worker) apply(ctx context.Context, want *stored) {
 	if w.done != want {
 		w.delays.Reset()
+		w.pause = w.a.timing.Look / 16 // most programs are there at once
 	}
 	request := w.a.trace.ID()
 	ctx, cancel := context.WithTimeout(ctx, w.a.timing.Apply)
@@ -206,10 +208,11 @@ func (w *worker) look(ctx context.Context) time.Duration {
 			}
 		}
 		if roles[i].State == api.RoleStarting || roles[i].State == api.RoleFailed {
-			pause = w.a.timing.Look
+			pause = w.pause
 		}
 		w.tell(roles[i])
 	}
+	w.pause = min(2*w.pause, w.a.timing.Look)
 	if ctx.Err() == nil {
 		w.a.board.change(func(st *api.NodeStatus) {
 			w.note(st)

@@ -74,7 +74,7 @@ var homes = map[string][]string{
 	"github.com/vishvananda/netns":           {"vpn", "director/cloud/local"},
 	"github.com/google/nftables":             {"agent/host", "director/cloud/local"},
 	"github.com/opencontainers/runtime-spec": {"director/cloud/local"},
-	"github.com/google/renameio":             {"client/daemon", "client/join", "client/wire", "director/cloud/local", "director/store"},
+	"github.com/google/renameio":             {"client/daemon", "director/cloud/local", "director/store"},
 	"github.com/xi2/xz":                      {"client/archive"},
 	"github.com/cenkalti/backoff":            {""},
 	"golang.org/x/sys":                       {""},

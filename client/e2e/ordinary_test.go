@@ -51,6 +51,10 @@ func TestOrdinaryUser(t *testing.T) {
 		t.Fatalf("the page is %q", page)
 	}
 
+	if log, err := os.ReadFile(w.path("director.log")); err != nil || strings.Contains(string(log), "/download/code") {
+		t.Errorf("the machines do not see the director's code, they download it (%v)", err)
+	}
+
 	w.kill()
 	from, to := w.machine(nodes[2].ID), nodes[1]
 	page, err := exec.Command("nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", from.Task.PID), "curl", "-s", "--max-time", "5", "http://"+to.Overlay.String()+":8080/").CombinedOutput()

@@ -127,11 +127,12 @@ func (w *world) measureScale(service, role string, from, to int) {
 		b.Fatal(err)
 	}
 	for _, step := range []struct{ kind, name string }{{"node.booting", "launched"}, {"node.joined", "joined"}, {"node.ready", "ready"}} {
-		last := begun
-		for _, e := range events {
-			if e.Kind == step.kind && e.Time.After(last) {
+		last, seen := begun, make(map[api.NodeID]bool)
+		for _, e := range events { // oldest first; one that serves may be busy with a change for a moment, and is ready again
+			if e.Kind == step.kind && !seen[e.Node] && e.Time.After(last) {
 				last = e.Time
 			}
+			seen[e.Node] = seen[e.Node] || e.Kind == step.kind
 		}
 		b.ReportMetric(last.Sub(begun).Seconds(), fmt.Sprintf("scale_%d_%s_s", to, step.name))
 	}

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2/maybe"
+	"conpaas/client/wire"
 )
 
 // BootID gives a random text that stays the same until the machine boots again. It is kept in runDir/boot-id with a mark
@@ -27,7 +27,7 @@ func bootID(runDir, mark string) (string, error) {
 		return id, nil
 	}
 	id := rand.Text()
-	if err := errors.Join(os.MkdirAll(runDir, 0o755), maybe.WriteFile(path, []byte(id+"\n"+mark), 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(runDir, 0o755), wire.ReplaceFile(path, []byte(id+"\n"+mark))); err != nil {
 		return "", fmt.Errorf("keep the boot id: %w", err)
 	}
 	return id, nil

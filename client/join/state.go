@@ -9,10 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2/maybe"
-
 	"conpaas/certs/mtls"
 	"conpaas/client/api"
+	"conpaas/client/wire"
 )
 
 // What a node keeps in its state directory.
@@ -46,7 +45,7 @@ func OverlayKey(dir string, newKey func() (private, public string, err error)) (
 	if private, _, err = newKey(); err != nil {
 		return "", fmt.Errorf("make the overlay key: %w", err)
 	}
-	if err := errors.Join(os.MkdirAll(dir, 0o700), maybe.WriteFile(path, []byte(private), 0o600)); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o700), wire.ReplaceFile(path, []byte(private))); err != nil {
 		return "", fmt.Errorf("keep the overlay key: %w", err)
 	}
 	return private, nil
@@ -84,7 +83,7 @@ func (st State) save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("remember the join: %w", err)
 	}
-	if err := maybe.WriteFile(filepath.Join(dir, StateFile), append(text, '\n'), 0o600); err != nil {
+	if err := wire.ReplaceFile(filepath.Join(dir, StateFile), append(text, '\n')); err != nil {
 		return fmt.Errorf("remember the join: %w", err)
 	}
 	return nil

@@ -16,8 +16,6 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/google/renameio/v2/maybe"
-
 	"conpaas/client/api"
 )
 
@@ -146,11 +144,28 @@ func (g *Guard) write(epoch api.Epoch) error {
 	}
 	text = append(text, " "+sum(text)+"\n"...)
 	for _, name := range g.files() {
-		if err := maybe.WriteFile(name, text, 0o600); err != nil {
+		if err := ReplaceFile(name, text); err != nil {
 			return err
 		}
 	}
 	return syncDirectory(filepath.Dir(g.path))
+}
+
+// ReplaceFile gives the file at path, which its owner alone may read, new content: at any moment, also after a loss of power,
+// it has the whole old or the whole new one.
+func ReplaceFile(path string, data []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // it has mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
 }
 
 // syncDirectory makes new names in a directory outlive a loss of power, where the system can do that.

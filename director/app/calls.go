@@ -98,6 +98,13 @@ func (c *calls) free(id api.NodeID, next *deadline) bool {
 	return true
 }
 
+// underWay tells whether the node's cloud is being called for it.
+func (c *calls) underWay(id api.NodeID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.busy[id]
+}
+
 // do runs f for the node in a goroutine of its own, unless a call for it is under way or it has to wait.
 func (c *calls) do(n store.Node, next *deadline, f func(ctx context.Context, p *place, n store.Node) error) {
 	if !c.free(n.ID, next) {

@@ -34,6 +34,9 @@ type Code struct {
 	public  string // PEM
 }
 
+// CodeDir is where the code is below the director's data directory.
+func CodeDir(data string) string { return filepath.Join(data, "code") }
+
 // OpenCode takes the programs of this release from the folder `from` (cpsmanager and cpsagent, built for arch
 // as uname -m says) into dir, signs them, and makes them the current version.
 func OpenCode(dir, from, arch string, key ed25519.PrivateKey) (*Code, error) {

@@ -29,7 +29,7 @@ func (d *Director) firstStart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.code, err = OpenCode(filepath.Join(d.config.Dir, "code"), d.config.CodeFrom, d.config.Arch, key); err != nil {
+	if d.code, err = OpenCode(CodeDir(d.config.Dir), d.config.CodeFrom, d.config.Arch, key); err != nil {
 		return err
 	}
 	if err := d.pruneCode(ctx); err != nil {

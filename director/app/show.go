@@ -2,19 +2,16 @@ package app
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"strconv"
 
 	"conpaas/client/api"
-	"conpaas/director/cloud"
 	"conpaas/director/store"
 )
 
 // show records the states that people see, publishes endpoints, and forgets what was to be removed.
-func (w *worker) show(ctx context.Context, s *snapshot, seen observed, _ *deadline) error {
+func (w *worker) show(ctx context.Context, s *snapshot, seen observed, next *deadline) error {
 	for i := range s.services {
-		if err := w.showService(ctx, s, &s.services[i], seen); err != nil {
+		if err := w.showService(ctx, s, &s.services[i], seen, next); err != nil {
 			return err
 		}
 	}
@@ -39,7 +36,7 @@ func (w *worker) show(ctx context.Context, s *snapshot, seen observed, _ *deadli
 	return nil
 }
 
-func (w *worker) showService(ctx context.Context, s *snapshot, v *store.Service, seen observed) error {
+func (w *worker) showService(ctx context.Context, s *snapshot, v *store.Service, seen observed, next *deadline) error {
 	machines := len(nodesOf(s.nodes, v.ID))
 	if v.Wanted == store.ServiceRemoved && machines == 0 {
 		err := w.d.store.Update(ctx, "service.purged", func(tx *store.Tx) error { return tx.PurgeService(w.id, v.ID) })
@@ -57,7 +54,7 @@ func (w *worker) showService(ctx context.Context, s *snapshot, v *store.Service,
 		v.State, v.Reason = state, reason
 	}
 	if status, ok := seen.services[v.ID]; ok {
-		return w.publish(ctx, s, status.Endpoints)
+		w.publish(s, status.Endpoints, next)
 	}
 	return nil
 }
@@ -130,7 +127,7 @@ func (w *worker) settled(s *snapshot, seen observed) bool {
 }
 
 // serviceSettled tells whether a service is what its owner wants: the manager says so of the newest revision, and no
-// machine is on its way in or out.
+// machine is on its way in or out, or being published.
 func (w *worker) serviceSettled(s *snapshot, v store.Service, seen observed) bool {
 	nodes := nodesOf(s.nodes, v.ID)
 	if v.Wanted != store.ServiceStarted {
@@ -140,62 +137,5 @@ func (w *worker) serviceSettled(s *snapshot, v store.Service, seen observed) boo
 	if !ok || seen.revision != s.application.Revision || status.State != api.StateRunning || v.CodeWanted != v.CodeServing {
 		return false
 	}
-	return !slices.ContainsFunc(nodes, func(n store.Node) bool { return n.State != api.NodeReady })
-}
-
-// mostPorts bounds the ports of one machine that are published, whatever a manager reports.
-const mostPorts = 8
-
-// publish makes endpoints reachable for people, where the cloud has something to do for that.
-func (w *worker) publish(ctx context.Context, s *snapshot, endpoints []api.Endpoint) error {
-	for _, e := range endpoints {
-		i := slices.IndexFunc(s.nodes, func(n store.Node) bool { return n.ID == e.Node })
-		if i < 0 || s.nodes[i].Machine == "" || s.nodes[i].Published[e.Port] != "" || len(s.nodes[i].Published) >= mostPorts {
-			continue
-		}
-		n := s.nodes[i]
-		p, ok := w.d.places[n.Cloud]
-		if !ok {
-			continue
-		}
-		address, err := reach(ctx, p, n, e.Port)
-		if err != nil {
-			w.log.Warn("an endpoint could not be published", "node", n.ID, "port", e.Port, "err", err)
-			continue
-		}
-		published := map[uint16]string{e.Port: address}
-		for port, address := range n.Published {
-			published[port] = address
-		}
-		err = w.d.store.Update(ctx, "node.published", func(tx *store.Tx) (err error) {
-			n, err = tx.UpdateNode(n.ID, store.NodeChange{Published: published})
-			return err
-		})
-		if errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		s.nodes[i] = n
-	}
-	return nil
-}
-
-// reach gives host:port at which people reach a port of a machine.
-func reach(ctx context.Context, p *place, n store.Node, port uint16) (address string, err error) {
-	publisher, ok := p.provider.(cloud.Publisher)
-	if !ok {
-		host := n.Public
-		if !host.IsValid() {
-			host = n.Address
-		}
-		return host.String() + ":" + strconv.Itoa(int(port)), nil
-	}
-	err = p.call(ctx, func(ctx context.Context) error {
-		addresses, err := publisher.Publish(ctx, cloud.MachineID(n.Machine), []uint16{port})
-		address = addresses[port]
-		return err
-	})
-	return address, err
+	return !slices.ContainsFunc(nodes, func(n store.Node) bool { return n.State != api.NodeReady || w.calls.underWay(n.ID) })
 }

@@ -28,6 +28,7 @@ type Config struct {
 	Overlay    netip.Prefix      // the installation's overlay range, which no cloud's network may overlap
 	Log        *slog.Logger
 	Program    string // path of cpsdirector; a cloud may run parts of it as processes that outlive the director
+	Code       string // folder with the code that machines download, by version; a cloud on this host may show it to them. "" is none
 
 	// Failpoint, where a test sets it, is called with the name of each place where a crash must do no harm.
 	Failpoint func(place string)

@@ -60,7 +60,7 @@ func (g *global) load(ctx context.Context, log *slog.Logger) (*setup, error) {
 		}
 		provider, err := driver.Open(ctx, cloud.Config{
 			Name: configured.Name, Deployment: c.Deployment, Dir: filepath.Join(c.Dir, "clouds", configured.Name),
-			Options: options, Overlay: c.VPN.Plan.Prefix(), Log: log.With("cloud", configured.Name), Program: exe,
+			Options: options, Overlay: c.VPN.Plan.Prefix(), Log: log.With("cloud", configured.Name), Program: exe, Code: app.CodeDir(c.Dir),
 		})
 		if err != nil {
 			return nil, err

@@ -32,7 +32,9 @@ type Cloud struct {
 	lie func(api.ManagerReport) []api.ManagerReport
 	// answer answers the calls that managers know nothing of.
 	answer http.HandlerFunc
-	older  bool // managers speak a protocol that no director speaks any more
+	// publish, where it is set, is called before a port is published.
+	publish func(ctx context.Context) error
+	older   bool // managers speak a protocol that no director speaks any more
 
 	lingers atomic.Bool // terminated machines run on
 	ghosts  []*machine  // those that do
@@ -91,6 +93,34 @@ func (c *Cloud) Answer(f http.HandlerFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answer = f
+}
+
+// Publishing sets what happens before a port of a machine is published.
+func (c *Cloud) Publishing(f func(ctx context.Context) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.publish = f
+}
+
+// Publish gives the ports at the machine's own address.
+func (c *Cloud) Publish(ctx context.Context, id cloud.MachineID, ports []uint16) (map[uint16]string, error) {
+	c.mu.Lock()
+	before := c.publish
+	c.mu.Unlock()
+	if before != nil {
+		if err := before(ctx); err != nil {
+			return nil, err
+		}
+	}
+	m, err := c.Describe(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[uint16]string, len(ports))
+	for _, port := range ports {
+		at[port] = netip.AddrPortFrom(m.Address, port).String()
+	}
+	return at, nil
 }
 
 func (c *Cloud) other() http.HandlerFunc {

@@ -126,6 +126,22 @@ func (s *Space) AddAddress(t testing.TB, iface string, at netip.Prefix) {
 	}
 }
 
+// BringUp gives an interface of the namespace its address and MTU (bytes), and brings it up.
+func (s *Space) BringUp(t testing.TB, iface string, at netip.Prefix, mtu int) {
+	t.Helper()
+	s.AddAddress(t, iface, at)
+	link, err := s.handle.LinkByName(iface)
+	if err == nil {
+		err = s.handle.LinkSetMTU(link, mtu)
+	}
+	if err == nil {
+		err = s.handle.LinkSetUp(link)
+	}
+	if err != nil {
+		t.Fatalf("bring %s up: %v", iface, err)
+	}
+}
+
 // DefaultRoute sends all that has no other way to a neighbour.
 func (s *Space) DefaultRoute(t testing.TB, via netip.Addr) {
 	t.Helper()

@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -22,11 +23,11 @@ import (
 // Figure is one line of bench.json.
 type Figure struct {
 	Name     string   `json:"name"`
-	Value    float64  `json:"value"`
+	Value    *float64 `json:"value"` // null where it could not be measured: the benchmark has said why
 	Unit     string   `json:"unit"`
 	Baseline *float64 `json:"baseline"` // a peer's figure of the same run, in the same unit
 	Target   *float64 `json:"target"`
-	OK       *bool    `json:"ok"`   // whether the target is met; null without one
+	OK       *bool    `json:"ok"`   // whether the target is met; null without one, and without a value
 	Load     float64  `json:"load"` // load average of the host over a minute, when it was measured
 }
 
@@ -103,20 +104,28 @@ func known(metrics map[string]float64) []Figure {
 		if !ok {
 			continue
 		}
-		f := Figure{Name: t.name, Value: value, Unit: t.unit, Target: t.most, Load: metrics["load"]}
+		f := Figure{Name: t.name, Value: measured(value), Unit: t.unit, Target: t.most, Load: metrics["load"]}
 		if t.least != nil {
 			f.Target = t.least
 		}
-		if f.Target != nil {
+		if f.Target != nil && f.Value != nil {
 			met := (t.most == nil || value <= *t.most) && (t.least == nil || value >= *t.least)
 			f.OK = &met
 		}
 		if baseline, ok := metrics[t.name+".baseline"]; ok {
-			f.Baseline = &baseline
+			f.Baseline = measured(baseline)
 		}
 		found = append(found, f)
 	}
 	return found
+}
+
+// measured gives a figure, nil for one that is no number: JSON has no such, and the reader is to see that there is none.
+func measured(value float64) *float64 {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return nil
+	}
+	return &value
 }
 
 func table(out io.Writer, figures []Figure) error {
@@ -127,7 +136,7 @@ func table(out io.Writer, figures []Figure) error {
 		if f.OK != nil {
 			ok = map[bool]string{true: "yes", false: "no"}[*f.OK]
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.1f\n", f.Name, number(&f.Value), f.Unit, number(f.Baseline), number(f.Target), ok, f.Load)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%.1f\n", f.Name, number(f.Value), f.Unit, number(f.Baseline), number(f.Target), ok, f.Load)
 	}
 	return w.Flush()
 }

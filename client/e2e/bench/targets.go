@@ -48,8 +48,13 @@ var targets = append([]target{
 	{name: "agent_idle_rss_mib", unit: "MiB", most: most(25)},
 	{name: "manager_idle_rss_mib", unit: "MiB", most: most(40)},
 	{name: "director_idle_rss_mib", unit: "MiB", most: most(80)},
-	{name: "overlay_tcp_gbps", unit: "Gbit/s"},
-	{name: "overlay_peak_rss_mib", unit: "MiB", most: most(120)},
+	{name: "overlay_tcp_gbps", unit: "Gbit/s"}, // the baseline is bare wireguard-go
+	{name: "overlay_ping_ms", unit: "ms"},
+	{name: "nebula_tcp_gbps", unit: "Gbit/s"},
+	{name: "overlay_loaded_rss_mib", unit: "MiB", most: most(120)},
+	{name: "overlay_peak_rss_mib", unit: "MiB"},
 	{name: "mesh_50_s", unit: "s", most: most(0.5)},
+	{name: "peers_1000_ms", unit: "ms", most: most(150)},
+	{name: "peers_1000_delta_ms", unit: "ms", most: most(150)},
 	{name: "cli_start_ms", unit: "ms", most: most(30)},
 }, loadTargets...)

@@ -188,7 +188,7 @@ func (k *containers) build(ctx context.Context, r record, program []byte) (recor
 	k.cloud.place("launch:mounted")
 	bundle := k.cloud.at.machine(r.ID)
 	config := runc.Config{
-		Root: o.Point, TUN: k.cloud.at.tun, Hostname: r.Hostname, Args: []string{"/bin/sh", userData},
+		Root: o.Point, TUN: k.cloud.at.tun, Code: k.cloud.config.Code, Hostname: r.Hostname, Args: []string{"/bin/sh", userData},
 		Env:    []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=conpaas"},
 		Cgroup: k.cloud.mode.cgroup(k.cloud.at.group(r.ID)), FirstID: r.FirstID, IDs: k.cloud.set.ids.Size,
 		MemoryMiB: int64(r.MemoryMiB), LimitSwap: k.cloud.groups.CountsSwap(), CPUs: int64(r.CPUs), Processes: int64(k.cloud.set.processes),

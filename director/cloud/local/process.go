@@ -95,7 +95,7 @@ func (k *processes) start(ctx context.Context, r record) (task.Task, error) {
 	c := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", boot, // it outlives the call
 		"sh", group, k.pidFile(r.ID), filepath.Join(root, userData))
 	c.Dir, c.Stdout, c.Stderr, c.ExtraFiles = root, console, console, []*os.File{tell}
-	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + root, "CONPAAS_ROOT=" + root, "CONPAAS_LISTEN=" + r.Address.String()}
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + root, "CONPAAS_ROOT=" + root, "CONPAAS_LISTEN=" + r.Address.String(), "CONPAAS_CODE=" + k.cloud.config.Code}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = c.Start()
 	_ = tell.Close()

@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Root      string // its root file system, already mounted
 	TUN       string // a node of the TUN device that its root may open
+	Code      string // folder that appears as CodeDir, for reading only; "" is none
 	Hostname  string
 	Args      []string // its first process, run as its root
 	Env       []string
@@ -26,6 +27,9 @@ type Config struct {
 	CPUs      int64 // 0 is no limit
 	Processes int64
 }
+
+// CodeDir is where user-data looks for the code before it downloads it.
+const CodeDir = "/usr/share/conpaas/code"
 
 // capabilities are what machines may do, in their own namespaces only: run services as other users, and bring up the
 // overlay. NET_RAW is needed by Debian's ping, whose file asks for it.
@@ -71,9 +75,7 @@ func (c Config) Spec() *specs.Spec {
 			Args: c.Args, Env: c.Env, Cwd: "/", NoNewPrivileges: true,
 			Capabilities: &specs.LinuxCapabilities{Bounding: capabilities, Effective: capabilities, Permitted: capabilities},
 		},
-		Mounts: append(mounts(), specs.Mount{
-			Destination: "/dev/net/tun", Type: "bind", Source: c.TUN, Options: []string{"bind", "rw", "nosuid", "noexec"},
-		}),
+		Mounts: c.mounts(),
 		Linux: &specs.Linux{
 			UIDMappings: ids, GIDMappings: ids, CgroupsPath: c.Cgroup, Resources: c.resources(), Seccomp: seccomp(),
 			Namespaces: namespaces,
@@ -115,13 +117,13 @@ func (c Config) resources() *specs.LinuxResources {
 	return resources
 }
 
-// mounts are the file systems that every machine has besides its root.
-func mounts() []specs.Mount {
+// mounts are the file systems that a machine has besides its root.
+func (c Config) mounts() []specs.Mount {
 	strict := []string{"nosuid", "noexec", "nodev"}
 	tmpfs := func(at, size, mode string, options ...string) specs.Mount {
 		return specs.Mount{Destination: at, Type: "tmpfs", Source: "tmpfs", Options: append(options, "size="+size, "mode="+mode)}
 	}
-	return []specs.Mount{
+	list := []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: strict},
 		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: append([]string{"ro"}, strict...)},
 		tmpfs("/dev", "64k", "755", "nosuid", "strictatime"),
@@ -129,7 +131,12 @@ func mounts() []specs.Mount {
 		tmpfs("/dev/shm", "256m", "1777", strict...),
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: strict},
 		tmpfs("/run", "64m", "755", "nosuid", "nodev"),
+		{Destination: "/dev/net/tun", Type: "bind", Source: c.TUN, Options: []string{"bind", "rw", "nosuid", "noexec"}},
 	}
+	if c.Code != "" {
+		list = append(list, specs.Mount{Destination: CodeDir, Type: "bind", Source: c.Code, Options: []string{"bind", "ro", "nosuid", "nodev"}})
+	}
+	return list
 }
 
 // Write writes the configuration into a bundle.
