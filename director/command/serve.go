@@ -81,7 +81,8 @@ func serve(ctx context.Context, out io.Writer, g *global, o *serveOptions) (err 
 		Dir: s.config.Dir, Store: store.Options{Deployment: s.config.Deployment, File: s.config.Database},
 		URL: s.url().String(), CodeFrom: o.code, Arch: arch, Plan: s.config.VPN.Plan,
 		MaxVMs: s.config.MaxVMs, Relays: s.relays(), Relay: own, Clouds: s.clouds, Timing: s.timing(), Log: log,
-		Register: s.config.SelfRegistration,
+		Register:  s.config.SelfRegistration,
+		AuditKeep: s.config.Lives.Audit,
 		Certificates: app.Certificates{
 			Node: s.config.Lives.Node, Grace: s.config.Lives.Grace, Director: s.config.Lives.Director, Authority: s.config.Lives.CA,
 		},
