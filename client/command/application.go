@@ -17,14 +17,15 @@ func newApplicationCommand(g *Global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "application",
 		Aliases: []string{"app"},
-		Short:   "Create, show, start, stop and delete applications",
+		Short:   "Create, show, start, stop, share and delete applications",
 		Long: `An application is a set of services with a private network of its own, managed by a machine of
 its own. Starting it starts that manager; its services are started one by one.`,
 	},
 		newApplicationCreateCommand(g), newApplicationListCommand(g), newApplicationShowCommand(g),
 		newApplicationStartCommand(g), newApplicationStopCommand(g), newApplicationRenameCommand(g),
 		newApplicationDeleteCommand(g), newApplicationNetworkCommand(g), newApplicationEventsCommand(g),
-		newApplicationLogCommand(g),
+		newApplicationLogCommand(g), newApplicationShareCommand(g), newApplicationUnshareCommand(g), newApplicationSharesCommand(g),
+		newApplicationAuditCommand(g),
 	)
 }
 
@@ -54,7 +55,7 @@ func newApplicationListCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
-		Short:   "List the applications",
+		Short:   "List the applications, those that others share too",
 		Example: `cps application list
 cps application list -o json`,
 		Args: words(),
@@ -73,6 +74,8 @@ func applicationTable(apps []api.Application) ui.Table {
 	t := ui.Table{Columns: []ui.Column{
 		{Name: "id", Right: true},
 		{Name: "name"},
+		{Name: "owner", Optional: true},
+		{Name: "shared", Optional: true},
 		{Name: "state", Color: colorOf},
 		{Name: "manager"},
 		{Name: "cloud"},
@@ -82,7 +85,7 @@ func applicationTable(apps []api.Application) ui.Table {
 	}}
 	for _, a := range apps {
 		t.Rows = append(t.Rows, []string{
-			a.ID.String(), a.Name, string(a.State), string(a.Manager), a.Cloud,
+			a.ID.String(), a.Name, sharer(a), string(a.Shared), string(a.State), string(a.Manager), a.Cloud,
 			strconv.Itoa(a.Services), at(a.Created), a.Reason,
 		})
 	}
@@ -121,6 +124,7 @@ func (g *Global) showApplication(ctx context.Context, c *director.Client, a api.
 		{Name: "Since", Value: at(a.Since)},
 		{Name: "Created", Value: at(a.Created)},
 		{Name: "Owner", Value: a.Owner},
+		{Name: "Shared", Value: string(a.Shared)},
 		{Name: "Cloud", Value: a.Cloud},
 		{Name: "Manager", Value: string(a.Manager)},
 		{Name: "Network", Value: a.Network},

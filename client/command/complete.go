@@ -100,7 +100,7 @@ func applicationNames(ctx context.Context, c *director.Client, _ []string) ([]co
 	apps, err := c.Applications(ctx)
 	var names []cobra.Completion
 	for _, a := range apps {
-		names = append(names, described(a.Name, string(a.State)))
+		names = append(names, described(reference(a), string(a.State)))
 	}
 	return names, err
 }

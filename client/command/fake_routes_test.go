@@ -49,6 +49,14 @@ func (f *fake) routes() http.Handler {
 	add("POST /v1/clouds/{cloud}/check", "", false, f.check)
 	add("GET /v1/applications", "after", false, func(w http.ResponseWriter, r *http.Request) { list(f, w, r, f.apps) })
 	add("POST /v1/applications", "", false, f.create)
+	add("GET "+app+"/shares", "after", false, f.withApp(func(w http.ResponseWriter, r *http.Request, a *api.Application) {
+		list(f, w, r, []api.Share{{Application: a.ID, User: "bob", Level: api.ShareView, Created: begun}})
+	}))
+	add("PUT "+app+"/shares/{user}", "", false, f.withApp(f.share))
+	add("DELETE "+app+"/shares/{user}", "", false, f.withApp(func(w http.ResponseWriter, _ *http.Request, _ *api.Application) {
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	add("GET /v1/audit", "after limit user application action from failed since until", false, f.audit)
 	add("GET "+app, "", false, f.withApp(func(w http.ResponseWriter, _ *http.Request, a *api.Application) { answer(w, http.StatusOK, a) }))
 	add("PATCH "+app, "", false, f.withApp(func(w http.ResponseWriter, r *http.Request, a *api.Application) {
 		if in, ok := body[api.Rename](f, w, r); ok {

@@ -79,7 +79,7 @@ func look(ctx context.Context, c *director.Client, now time.Time) (overview, err
 	}
 	names := map[api.ApplicationID]string{}
 	for _, a := range apps {
-		names[a.ID] = a.Name
+		names[a.ID] = reference(a)
 		if err := o.addApplication(ctx, c, a, now); err != nil && api.CodeFrom(err) != api.CodeNotFound { // else it is deleted since
 			return overview{}, fmt.Errorf("application %q: %w", a.Name, err)
 		}
@@ -142,16 +142,16 @@ func (o *overview) addApplication(ctx context.Context, c *director.Client, a api
 	}
 	o.Applications = append(o.Applications, row)
 	if a.State == api.StateError {
-		o.Warnings = append(o.Warnings, warning{Time: a.Since, Application: a.Name, Text: "in error: " + a.Reason})
+		o.Warnings = append(o.Warnings, warning{Time: a.Since, Application: reference(a), Text: "in error: " + a.Reason})
 	}
 	for _, s := range services {
 		if s.State == api.StateError {
-			o.Warnings = append(o.Warnings, warning{Time: s.Since, Application: a.Name, About: "service " + s.ID.String(), Text: "in error: " + s.Reason})
+			o.Warnings = append(o.Warnings, warning{Time: s.Since, Application: reference(a), About: "service " + s.ID.String(), Text: "in error: " + s.Reason})
 		}
 	}
 	for _, e := range events {
 		if e.Alarm && now.Sub(e.Time) < recent {
-			o.Warnings = append(o.Warnings, warning{Time: e.Time, Application: a.Name, About: about(e), Text: e.Text})
+			o.Warnings = append(o.Warnings, warning{Time: e.Time, Application: reference(a), About: about(e), Text: e.Text})
 		}
 	}
 	return nil
@@ -200,13 +200,13 @@ func (g *Global) showOverview(o overview) error {
 	if err := (ui.Fields{{Name: "Director", Value: o.Director}, {Name: "User", Value: o.User}, {Name: "Credit", Value: credits(o.Credit)}}).Write(g.out); err != nil {
 		return err
 	}
-	apps := ui.Table{Columns: []ui.Column{{Name: "id", Right: true}, {Name: "application"}, {Name: "state", Color: colorOf}, {Name: "services", Right: true}, {Name: "nodes"}}}
+	apps := ui.Table{Columns: []ui.Column{{Name: "id", Right: true}, {Name: "application"}, {Name: "owner", Optional: true}, {Name: "state", Color: colorOf}, {Name: "services", Right: true}, {Name: "nodes"}}}
 	for _, a := range o.Applications {
 		var nodes []string
 		for _, state := range slices.Sorted(maps.Keys(a.Nodes)) {
 			nodes = append(nodes, fmt.Sprintf("%d %s", a.Nodes[state], state))
 		}
-		apps.Rows = append(apps.Rows, []string{a.ID.String(), a.Name, string(a.State), fmt.Sprint(a.Services), strings.Join(nodes, ", ")})
+		apps.Rows = append(apps.Rows, []string{a.ID.String(), a.Name, sharer(a.Application), string(a.State), fmt.Sprint(a.Services), strings.Join(nodes, ", ")})
 	}
 	fmt.Fprintln(g.out)
 	if err := apps.Write(g.out); err != nil {

@@ -23,11 +23,16 @@ const (
 
 // findApplication gives an application by id, by name where it is the actor's, or by OWNER:NAME.
 func findApplication(r *store.Read, a Actor, ref string, n need) (store.Application, error) {
-	v, level, err := r.Reach(a.ID, ref)
-	if err != nil {
-		return store.Application{}, err
+	v, _, err := findHeld(r, a, ref, n)
+	return v, err
+}
+
+// findHeld is findApplication that tells how the actor has it; level "" is its owner.
+func findHeld(r *store.Read, a Actor, ref string, n need) (v store.Application, level api.ShareLevel, err error) {
+	if v, level, err = r.Reach(a.ID, ref); err != nil {
+		return v, level, err
 	}
-	return v, allow(r, a, v, level, n)
+	return v, level, allow(r, a, v, level, n)
 }
 
 // findService gives a service of an application by id or name.

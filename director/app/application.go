@@ -74,11 +74,7 @@ func showApplication(v store.Application, owner string, f store.ApplicationFacts
 // Application gives one application.
 func (d *Director) Application(ctx context.Context, a Actor, ref string) (out api.Application, err error) {
 	err = d.store.View(ctx, func(r *store.Read) error {
-		v, err := findApplication(r, a, ref, toView)
-		if err != nil {
-			return err
-		}
-		_, level, err := r.Reach(a.ID, v.ID.String())
+		v, level, err := findHeld(r, a, ref, toView)
 		if err != nil {
 			return err
 		}

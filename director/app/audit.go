@@ -102,6 +102,7 @@ func (d *Director) Audit(ctx context.Context, a Actor, q AuditQuery, p Page) (li
 	if !a.Admin {
 		f.VisibleTo = a.ID
 	}
+	d.auditor.flush(ctx, false) // who asks sees also what was refused just now
 	err = d.store.View(ctx, func(r *store.Read) error {
 		if q.Application != "" {
 			if f.Application, err = auditedApplication(r, a, q.Application); err != nil {

@@ -50,6 +50,6 @@ func newRootCommand() *cobra.Command {
 	flags.StringVar(&g.config, "config", "", "configuration `file`; without one the local cloud is used")
 	flags.StringVar(&g.data, "data", defaultData(), "`folder` for everything that the director must not forget")
 	flags.BoolVarP(&g.debug, "debug", "d", false, "log every request and step")
-	root.AddCommand(newServeCommand(g), newConfigCommand(g), newCloudCommand(g), newVPNCommand(g), newRelayCommand(g), newDoctorCommand(g))
+	root.AddCommand(newServeCommand(g), newConfigCommand(g), newCloudCommand(g), newVPNCommand(g), newRelayCommand(g), newDoctorCommand(g), newAuditCommand(g))
 	return root
 }

@@ -38,7 +38,7 @@ type Config struct {
 	Dir        string   // USERDATA_DIR, absolute
 	Database   string   // file of DATABASE_URI, absolute
 	URL        *url.URL // DIRECTOR_URL: https, with a port and without a path
-	Lives      Lives    // of certificates
+	Lives      Lives    // of certificates and of the audit log
 
 	InitialCredit int64 // INITIAL_CREDIT: of new users
 	MaxCredit     int64 // MAX_CREDIT: the most that may be asked for with a new user

@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// Lives has the lives of certificates.
+// Lives says how long certificates are good, and how long the audit log is kept.
 type Lives struct {
 	Node     time.Duration // NODE_CERT_LIFE: of a node's certificate, which is renewed at two thirds of it
 	Grace    time.Duration // NODE_CERT_GRACE: after its end a node's certificate still opens the renewal, and nothing else
 	Director time.Duration // DIRECTOR_CERT_LIFE: of the certificate that the director shows
 	CA       time.Duration // CA_LIFE: of a certificate authority that is made from now on
+	Audit    time.Duration // AUDIT_KEEP: of an entry of the audit log
 }
 
 const (
@@ -33,10 +34,11 @@ func (l *Lives) table() []life {
 		{"NODE_CERT_GRACE", &l.Grace, 90 * day, time.Second, 90 * day, "2160h"},
 		{"DIRECTOR_CERT_LIFE", &l.Director, 90 * day, time.Minute, year, "2160h"},
 		{"CA_LIFE", &l.CA, 10 * year, day, 30 * year, "87600h"},
+		{"AUDIT_KEEP", &l.Audit, year, day, 30 * year, "8760h"},
 	}
 }
 
-// lives reads how long certificates are good.
+// lives reads how long things are kept.
 func (r *reader) lives(c *Config) {
 	for _, l := range c.Lives.table() {
 		*l.at = l.usual

@@ -81,13 +81,6 @@ func (r *Read) applicationRow(id api.ApplicationID) (applicationRow, error) {
 	return row, rowError(err, "application %s", id)
 }
 
-// FindApplication gives the application of owner with that id in decimal or that name. One of somebody else is ErrNotFound.
-func (r *Read) FindApplication(owner api.UserID, ref string) (Application, error) {
-	var row applicationRow
-	err := named(r.db.Where("owner_id = ?", int64(owner)), ref).First(&row).Error
-	return row.application(), rowError(err, "application %q", ref)
-}
-
 // Applications gives a page of the applications by id, and where the next one begins (0: nowhere). Owner 0 means all.
 func (r *Read) Applications(owner api.UserID, p Page) ([]Application, int64, error) {
 	query := r.db

@@ -61,7 +61,7 @@ func TestApplications(t *testing.T) {
 		{99, "shop", 0},
 	} {
 		err := s.View(t.Context(), func(r *Read) error {
-			got, err := r.FindApplication(find.owner, find.ref)
+			got, _, err := r.Reach(find.owner, find.ref)
 			if got.ID != find.want {
 				t.Errorf("find %q of %d: %d, want %d", find.ref, find.owner, got.ID, find.want)
 			}

@@ -118,3 +118,25 @@ func holder(dir string) int {
 	}
 	return pid
 }
+
+// VerifyAudit is Read.VerifyAudit for a data directory and its database, whether a director has them open or not. It changes
+// nothing.
+func VerifyAudit(ctx context.Context, dir, file string) (end AuditEnd, err error) {
+	box, err := openBox(filepath.Join(dir, "secret.key"), false)
+	if err != nil {
+		return end, err
+	}
+	db, err := connect(ctx, dsnReadOnly(file), 1)
+	if err != nil {
+		return end, diskError("verify the audit log", err)
+	}
+	defer func() { err = errors.Join(err, disconnect(db)) }()
+	if !db.Migrator().HasTable(&auditRow{}) {
+		return end, errors.New("the database is of a version without an audit log; start this version's director once")
+	}
+	err = db.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+		end, err = (&Read{db: db, box: box}).VerifyAudit()
+		return err
+	})
+	return end, diskError("verify the audit log", err)
+}

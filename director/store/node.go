@@ -143,22 +143,6 @@ func (r *Read) nodeRow(id api.NodeID) (nodeRow, error) {
 	return row, rowError(err, "node %s", id)
 }
 
-// FindNode gives a node of an application of owner by id; one of somebody else is ErrNotFound.
-func (r *Read) FindNode(owner api.UserID, id api.NodeID) (Node, error) {
-	n, err := r.Node(id)
-	if err != nil {
-		return Node{}, err
-	}
-	a, err := r.Application(n.Application)
-	if err == nil && a.Owner != owner {
-		err = fmt.Errorf("node %s: %w", id, ErrNotFound)
-	}
-	if err != nil {
-		return Node{}, err
-	}
-	return n, nil
-}
-
 // NodeByMachineToken gives the node whose present attempt has that token, or ErrNotFound: then the machine is a stray.
 func (r *Read) NodeByMachineToken(token string) (Node, error) {
 	id, attempt, _ := strings.Cut(token, "-")

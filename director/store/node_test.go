@@ -256,8 +256,8 @@ func TestNodeLists(t *testing.T) {
 		if !slices.Equal(versions, []string{"v1", "v2"}) {
 			t.Errorf("versions in use %v", versions)
 		}
-		_, err8 := r.FindNode(a.Owner, nodes[0].ID)
-		if _, err := r.FindNode(b.Owner, nodes[0].ID); !errors.Is(err, ErrNotFound) {
+		_, _, _, err8 := r.ReachNode(a.Owner, nodes[0].ID)
+		if _, _, _, err := r.ReachNode(b.Owner, nodes[0].ID); !errors.Is(err, ErrNotFound) {
 			t.Errorf("somebody else's node: %v", err)
 		}
 		return errors.Join(err1, err2, err3, err4, err5, err6, err7, err8)

@@ -88,19 +88,6 @@ func (r *Read) operationRow(id api.OperationID) (operationRow, error) {
 	return row, rowError(err, "operation %s", id)
 }
 
-// Operations gives a page of the operations by number, and where the next one begins (0: nowhere). Owner 0 and application 0 mean all.
-func (r *Read) Operations(owner api.UserID, application api.ApplicationID, p Page) ([]Operation, int64, error) {
-	query := r.db
-	if owner != 0 {
-		query = query.Where("owner_id = ?", int64(owner))
-	}
-	if application != 0 {
-		query = query.Where("application_id = ?", int64(application))
-	}
-	rows, next, err := list(query, "seq", p, func(r operationRow) int64 { return r.Seq })
-	return convert(rows, operationRow.operation), next, err
-}
-
 // OpenOperations gives the operations that are not final, the oldest first. Application 0 means all.
 func (r *Read) OpenOperations(application api.ApplicationID) ([]Operation, error) {
 	query := r.db.Where("state IN ('pending', 'running')")

@@ -28,6 +28,12 @@ BEGIN
 	SELECT RAISE (ABORT, 'the audit log is append-only');
 END;
 
+CREATE TRIGGER audit_no_replacement BEFORE INSERT ON audit
+WHEN NEW.id <= (SELECT coalesce(max(id), 0) FROM audit)
+BEGIN
+	SELECT RAISE (ABORT, 'the audit log is append-only');
+END;
+
 CREATE TABLE audit (
 	id             INTEGER PRIMARY KEY AUTOINCREMENT,
 	time           DATETIME NOT NULL,
@@ -60,8 +66,6 @@ CREATE INDEX audit_application ON audit (application_id, id);
 CREATE INDEX audit_owner ON audit (owner_id, id);
 
 CREATE INDEX audit_pruned ON audit (pruned) WHERE pruned > 0;
-
-CREATE INDEX audit_time ON audit (time);
 
 CREATE INDEX audit_user ON audit (user_id, id);
 

@@ -38,8 +38,13 @@ CREATE INDEX audit_owner ON audit (owner_id, id);
 CREATE INDEX audit_application ON audit (application_id, id);
 CREATE INDEX audit_action ON audit (action, id);
 CREATE INDEX audit_address ON audit (address, id);
-CREATE INDEX audit_time ON audit (time);
 CREATE INDEX audit_pruned ON audit (pruned) WHERE pruned > 0;
+-- REPLACE removes without asking the triggers on DELETE.
+CREATE TRIGGER audit_no_replacement BEFORE INSERT ON audit
+WHEN NEW.id <= (SELECT coalesce(max(id), 0) FROM audit)
+BEGIN
+	SELECT RAISE (ABORT, 'the audit log is append-only');
+END;
 CREATE TRIGGER audit_no_change BEFORE UPDATE ON audit
 BEGIN
 	SELECT RAISE (ABORT, 'the audit log is append-only');
