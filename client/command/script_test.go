@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	programs := map[string]func(){}
 	for _, name := range []string{
-		"cps", "cps-tools", "cps-application", "cps-service", "cps-cloud", "cps-php", "cps-helloworld", "cps-director", "cps-wine", "cpsclient",
+		"cps", "cps-tools", "cps-application", "cps-service", "cps-user", "cps-cloud", "cps-php", "cps-helloworld", "cps-director", "cps-wine", "cpsclient",
 	} {
 		programs[name] = func() { os.Exit(command.Main()) }
 	}
