@@ -173,8 +173,15 @@ cps user credit-history --nodes`,
 
 func creditEntries(entries []api.CreditEntry) ui.Table {
 	t := ui.Table{Columns: []ui.Column{
-		{Name: "time"}, {Name: "what"}, {Name: "amount", Right: true}, {Name: "left", Right: true}, {Name: "application", Right: true, Optional: true},
-		{Name: "node", Optional: true}, {Name: "hour", Right: true, Optional: true}, {Name: "by", Optional: true}, {Name: "reason", Optional: true},
+		{Name: "time"},
+		{Name: "what"},
+		{Name: "amount", Right: true},
+		{Name: "left", Right: true},
+		{Name: "application", Right: true, Optional: true},
+		{Name: "node", Optional: true},
+		{Name: "hour", Right: true, Optional: true},
+		{Name: "by", Optional: true},
+		{Name: "reason", Optional: true},
 	}}
 	for _, e := range entries {
 		app, hour := "", ""

@@ -14,7 +14,7 @@ func newUserExportCommand(g *Global) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export [USER]",
 		Short: "Write what is known of oneself, or for an administrator of anyone, as JSON",
-		Long: `Write the profile, the tokens without their text, the applications and their history as one document:
+		Long: `Write the profile, the tokens without their text, every change of the credit, the applications and their history as one document:
 JSON, or YAML with -o yaml.`,
 		Example: `cps user export
 cps user export alice -o yaml`,

@@ -18,7 +18,7 @@ func (d *Director) charging(ctx context.Context) {
 	tick := time.NewTicker(d.config.Timing.Charge)
 	defer tick.Stop()
 	for {
-		if err := d.charge(ctx); err != nil && ctx.Err() == nil {
+		if err := d.Charge(ctx); err != nil && ctx.Err() == nil {
 			d.log.Warn("the credit could not be charged; it will be", daemon.KeyError, err)
 		}
 		select {
@@ -29,8 +29,9 @@ func (d *Director) charging(ctx context.Context) {
 	}
 }
 
-// charge charges all hours that have begun, stops the applications of those who cannot pay, and warns those whose credit ends soon.
-func (d *Director) charge(ctx context.Context) error {
+// Charge charges all hours that have begun, stops the applications of those who cannot pay, and warns those whose credit ends soon.
+// Run does that again and again.
+func (d *Director) Charge(ctx context.Context) error {
 	for more := true; more; {
 		var stopped []api.ApplicationID
 		err := d.store.Update(ctx, "credit.charged", func(tx *store.Tx) (err error) {

@@ -122,7 +122,7 @@ func (q CreditQuery) filter(r *store.Read, user api.UserID) (f store.CreditFilte
 	if q.Application == "" {
 		return f, nil
 	}
-	v, err := r.FindApplication(user, q.Application)
+	v, err := findApplication(r, Actor{ID: user}, q.Application, toOwn)
 	if id, number := strconv.ParseInt(q.Application, 10, 64); notFound(err) && number == nil {
 		v.ID, err = api.ApplicationID(id), nil // of nobody else: entries are the user's own
 	}

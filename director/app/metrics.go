@@ -20,6 +20,8 @@ func Families() []wire.Family {
 		{Name: "conpaas_spliced_connections", Help: "Connections of agents to their managers that the director carries."},
 		{Name: "conpaas_relays", Help: "Relays that the director gives to applications, its own included, one per cloud that reaches it elsewhere."},
 		{Name: "conpaas_ca_expiry_timestamp_seconds", Help: "End of the CA certificate that vouches for the director."},
+		{Name: "conpaas_credit_balance", Help: "Credits that all ordinary users have together."},
+		{Name: "conpaas_credit_machines", Help: "Machines that are paid for now, those of administrators too."},
 		{Name: "conpaas_fence", Help: "Fence of this start of the director."},
 	}
 }
@@ -41,7 +43,8 @@ func (d *Director) Figures(ctx context.Context) ([][]wire.Figure, error) {
 	return [][]wire.Figure{
 		counts(f.Applications, 1), counts(f.Nodes, 2), counts(f.Operations, 2),
 		one(float64(len(d.hub.Children()))), one(float64(spliced)), one(float64(len(d.relays.all()))),
-		one(float64(d.trust.Load().serving.Certificate().NotAfter.Unix())), one(float64(d.store.Installation().Fence)),
+		one(float64(d.trust.Load().serving.Certificate().NotAfter.Unix())),
+		one(float64(f.Credit)), one(float64(f.Machines)), one(float64(d.store.Installation().Fence)),
 	}, nil
 }
 

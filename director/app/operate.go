@@ -127,9 +127,6 @@ func (w *worker) outcome(s *snapshot, seen observed, op store.Operation, next *d
 	if done {
 		return finished(op)
 	}
-	if reason := w.unpaidFor(op); reason != "" {
-		return life.OperationFail, &store.Failure{Code: api.CodeCredit, Detail: reason}
-	}
 	if f := w.failures[op.Service]; f != nil && f.count >= failuresAllowed && growing(op.Kind) {
 		return life.OperationFail, &store.Failure{Code: api.CodeUnavailable, Detail: fmt.Sprintf("%s failed one after another; the last: %s", machines(f.count), f.last)}
 	}
@@ -141,16 +138,6 @@ func (w *worker) outcome(s *snapshot, seen observed, op store.Operation, next *d
 		next.at(limit)
 	}
 	return "", nil
-}
-
-// unpaidFor tells why an operation cannot get the machines that it needs: the owner cannot pay; "" where that is not so.
-func (w *worker) unpaidFor(op store.Operation) string {
-	for service, f := range w.failures {
-		if f.broke && growing(op.Kind) && (service == op.Service || op.Service == 0) {
-			return f.last
-		}
-	}
-	return ""
 }
 
 // errorPatience is how long a service may be in ERROR before an operation on it gives up waiting.

@@ -75,7 +75,7 @@ func (w *worker) failed(service api.ServiceID, reason string) {
 		w.failures[service] = f
 	}
 	f.count++
-	f.last, f.broke = reason, false
+	f.last = reason
 	f.until = time.Now().Add(min(time.Second<<min(f.count-1, 10), time.Minute))
 }
 
@@ -121,6 +121,19 @@ func (w *worker) reserveManager(ctx context.Context, s *snapshot, next *deadline
 func (w *worker) unpaid(ctx context.Context, s *snapshot) error {
 	s.changed = true
 	return w.d.store.Update(ctx, "credit.unpaid", func(tx *store.Tx) error { return tx.StopUnpaid(w.id) })
+}
+
+// failUnpaid ends the operations that start what the owner cannot pay for: they would wait in vain. One that adds nodes goes without.
+func (w *worker) failUnpaid(ctx context.Context, s *snapshot, service api.ServiceID, reason string) error {
+	for _, op := range s.operations {
+		if op.Kind != api.OpApplicationStart && (op.Kind != api.OpServiceStart || op.Service != service) {
+			continue
+		}
+		if err := w.endOperation(ctx, op, life.OperationFail, &store.Failure{Code: api.CodeCredit, Detail: reason}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // follow does what the manager's plan asks for, as far as the director allows it.
@@ -181,7 +194,9 @@ func (w *worker) reserve(ctx context.Context, s *snapshot, service store.Service
 	case errors.Is(err, store.ErrQuota), errors.Is(err, store.ErrCredit):
 		w.failed(service.ID, err.Error())
 		if errors.Is(err, store.ErrCredit) {
-			w.failures[service.ID].broke = true
+			if err := w.failUnpaid(ctx, s, service.ID, err.Error()); err != nil {
+				return err
+			}
 		}
 		next.at(w.failures[service.ID].until)
 		total := 0

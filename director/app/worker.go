@@ -38,7 +38,6 @@ type failures struct {
 	count int
 	until time.Time
 	last  string
-	broke bool // the owner cannot pay: operations do not wait for better luck
 }
 
 // failuresAllowed is after how many failures in a row an operation gives up.

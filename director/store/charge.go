@@ -28,9 +28,7 @@ type meterRow struct {
 
 func (meterRow) TableName() string { return "credit_meters" }
 
-func (m meterRow) next() time.Duration { return m.Start + time.Duration(m.Hours)*Hour }
-
-const nextHour = "start + hours * 3600000000000" // meterRow.next in SQL
+const nextHour = "start + hours * 3600000000000" // in SQL: when the next hour begins
 
 // openMeters begins to charge for nodes of one role that were just reserved, all of the application's owner: each goes on in the
 // paid hour of a lost one of its kind, or pays its hour 0. ErrCredit when the owner cannot.

@@ -55,7 +55,7 @@ func TestRandomWalkPaysEveryHourOnce(t *testing.T) {
 		p.start(r)
 		defer p.end(r)
 		r.Repeat(map[string]func(*rapid.T){
-			"reserve": p.reserve, "step": p.step, "join": p.join, "lose": p.lose, "charge": p.charge, "pass": p.pass, "set clock": p.setClock,
+			"reserve": p.reserve, "step": p.step, "join": p.join, "lose": p.lose, "replace": p.replace, "charge": p.charge, "pass": p.pass, "set clock": p.setClock,
 			"restart": p.restart, "reboot": p.reboot, "grant": p.grant, "run": p.run, "role": p.role, "": p.check,
 		})
 	})
@@ -169,9 +169,24 @@ func (p *purse) wanted(id api.ApplicationID) bool {
 }
 
 func (p *purse) reserve(t *rapid.T) {
-	a := rapid.SampledFrom(p.apps).Draw(t, "application")
+	p.reserveFor(t, rapid.SampledFrom(p.apps).Draw(t, "application"), rapid.Bool().Draw(t, "manager"), rapid.IntRange(1, 3).Draw(t, "count"))
+}
+
+// replace loses a machine that was of use and has another one made at once.
+func (p *purse) replace(t *rapid.T) {
+	nodes := slices.DeleteFunc(p.nodes(t), func(n Node) bool { return n.State != api.NodeJoined && n.State != api.NodeReady })
+	if len(nodes) == 0 {
+		p.join(t)
+		return
+	}
+	n := rapid.SampledFrom(nodes).Draw(t, "node")
+	p.apply(t, n, life.NodeVanished)
+	i := slices.IndexFunc(p.apps, func(a Application) bool { return a.ID == n.Application })
+	p.reserveFor(t, p.apps[i], n.IsManager(), 1)
+}
+
+func (p *purse) reserveFor(t *rapid.T, a Application, manager bool, count int) {
 	web := p.services[a.ID]
-	manager, count := rapid.Bool().Draw(t, "manager"), rapid.IntRange(1, 3).Draw(t, "count")
 	if !p.wanted(a.ID) {
 		return
 	}

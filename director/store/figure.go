@@ -1,5 +1,7 @@
 package store
 
+import "conpaas/client/api"
+
 // Count is how many rows have the same two properties.
 type Count struct {
 	First, Second string
@@ -11,6 +13,8 @@ type Figures struct {
 	Applications []Count // by state
 	Nodes        []Count // that are not gone, by cloud and state
 	Operations   []Count // that are not pruned, by kind and state
+	Credit       int64   // of all ordinary users
+	Machines     int64   // that cost
 }
 
 // Figures counts what there is.
@@ -30,5 +34,9 @@ func (r *Read) Figures() (f Figures, err error) {
 			return f, rowError(err, "count %s", q.table)
 		}
 	}
-	return f, nil
+	err = r.db.Raw("SELECT coalesce(sum(balance), 0) FROM credits WHERE user_id IN (SELECT id FROM users WHERE role <> ?)", string(api.RoleAdmin)).Scan(&f.Credit).Error
+	if err == nil {
+		err = r.db.Model(&meterRow{}).Where("NOT vacant").Count(&f.Machines).Error
+	}
+	return f, rowError(err, "count the credit")
 }
