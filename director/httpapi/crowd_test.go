@@ -59,8 +59,10 @@ func (w *world) served(t *testing.T) {
 		who, method, path string
 		status            int
 	}{
-		{"owner", "GET", "/v1/applications", 200}, {"owner", "GET", "/v1/applications/{application}/log", 404},
-		{"agent", "GET", "/v1/parent", 200}, {"anonymous", "GET", "/v1/version", 200},
+		{"owner", "GET", "/v1/applications", 200},
+		{"owner", "GET", "/v1/applications/{application}/log", 404},
+		{"agent", "GET", "/v1/parent", 200},
+		{"anonymous", "GET", "/v1/version", 200},
 	} {
 		c := w.callers[try.who]
 		c.client.CloseIdleConnections()

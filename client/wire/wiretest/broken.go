@@ -101,7 +101,7 @@ func exchange(conn net.Conn, text string) (int, error) {
 	if err != nil {
 		conn.Close()
 		<-done
-		if late, ok := err.(net.Error); ok && late.Timeout() { //nolint:errorlint // as it comes from the connection
+		if late, ok := err.(net.Error); ok && late.Timeout() {
 			return 0, fmt.Errorf("no answer within %s", patience)
 		}
 		return 0, nil

@@ -61,7 +61,7 @@ func (c Child) epochs(t *testing.T) {
 	for _, name := range []string{api.HeaderFence, api.HeaderIncarnation, api.HeaderRevision, api.HeaderProtocol} {
 		for _, value := range []string{"", " ", "-1", "+1", "1.0", "1e9", "0x1", "1_0", "x", "18446744073709551616", "\xff", "１"} {
 			_, err := wire.Call[struct{}](t.Context(), c.Client, http.MethodGet, "/v1/metrics", nil, wire.WithEpoch(c.Epoch), wire.WithHeader(name, value))
-			if refused, ok := err.(*api.Error); !ok || refused.Code != api.CodeInvalid || refused.Field != name { //nolint:errorlint // a problem document is not wrapped
+			if refused, ok := err.(*api.Error); !ok || refused.Code != api.CodeInvalid || refused.Field != name {
 				t.Errorf("%s: %q: %v", name, value, err)
 			}
 		}
