@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // streamBuffer is how much of an answer, or of its lines, is read at once. Little comes on the one call that a parent keeps
@@ -24,7 +27,11 @@ type streams struct {
 
 // RoundTrip makes one call. The end of the request's context ends it and the reading of its answer.
 func (s streams) RoundTrip(r *http.Request) (*http.Response, error) {
-	conn, err := s.open(r.URL.Hostname())
+	err := sendable(r.Header)
+	var conn net.Conn
+	if err == nil {
+		conn, err = s.open(r.URL.Hostname())
+	}
 	if err != nil {
 		if r.Body != nil {
 			r.Body.Close()
@@ -57,6 +64,21 @@ func (s streams) RoundTrip(r *http.Request) (*http.Response, error) {
 	header.N = math.MaxInt64
 	answer.Body = &streamBody{Reader: answer.Body, close: func() { release(); end() }}
 	return answer, nil
+}
+
+// sendable refuses headers that would not arrive as they are.
+func sendable(h http.Header) error {
+	for name, values := range h {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("%q is no name of a header", name)
+		}
+		for _, value := range values {
+			if !httpguts.ValidHeaderFieldValue(value) {
+				return fmt.Errorf("%q is no value of the header %s", value, name)
+			}
+		}
+	}
+	return nil
 }
 
 // streamBody is the body of an answer. Its end, however it comes, is that of its stream.

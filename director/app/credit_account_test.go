@@ -65,7 +65,7 @@ func TestCreditIsPrivate(t *testing.T) {
 		if _, err := d.User(ctx, d.Admin(), "alice"); err != nil {
 			break
 		}
-		if err := d.DeleteUser(ctx, d.Admin(), "alice"); err != nil {
+		if err := d.DeleteUser(ctx, d.Admin(), "alice", false); err != nil {
 			t.Fatal(err)
 		}
 	}

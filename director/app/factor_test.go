@@ -15,8 +15,6 @@ import (
 	"conpaas/director/directortest"
 )
 
-const here = "192.0.2.1"
-
 // authenticator makes codes as a telephone does (RFC 6238), written apart from what checks them.
 type authenticator struct {
 	secret []byte

@@ -143,7 +143,7 @@ func TestStreamsEndWithTheShare(t *testing.T) {
 			_, err := d.ChangeUser(ctx, d.Admin(), "eve", api.UserChange{Disabled: &closed})
 			return err
 		},
-		"kim": func() error { return d.DeleteUser(ctx, d.Admin(), "kim") },
+		"kim": func() error { return d.DeleteUser(ctx, d.Admin(), "kim", false) },
 	} {
 		reader := person(t, d, name)
 		must[api.Share](t)(d.ShareApplication(ctx, ana, "shop", name, api.ShareChange{}, here))
