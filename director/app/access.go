@@ -103,23 +103,26 @@ func (d *Director) findNode(ctx context.Context, a Actor, id api.NodeID, n need)
 	return node, problem(err)
 }
 
-// recheck is how often it is asked whether who reads a stream still may.
-const recheck = time.Second
+// recheck is how often it is asked whether who reads a stream still may, though nothing was heard of its access.
+const recheck = 15 * time.Second
 
-// whileReachable gives a context for a stream that goes on: it ends soon after the actor may not have it any more, because a share,
-// the account or the application has ended. still tells whether it may; stop ends the context at once.
+// whileReachable gives a context for a stream that goes on: it ends when the actor may not have it any more, at once where a share
+// or the account has ended, soon where the application has. still tells whether it may; stop ends the context at once.
 func (d *Director) whileReachable(ctx context.Context, a Actor, still func(*store.Read) error) (_ context.Context, stop context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	quiet := store.WithTrail(ctx, nil)
 	ended := make(chan struct{})
+	changed, unwatch := d.WatchAccess(a.ID)
 	go func() {
 		defer close(ended)
+		defer unwatch()
 		tick := time.NewTicker(recheck)
 		defer tick.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
+			case <-changed:
 			case <-tick.C:
 			}
 			if d.outOfReach(quiet, a, still) {

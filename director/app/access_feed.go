@@ -6,7 +6,8 @@ import (
 	"conpaas/client/api"
 )
 
-// WatchAccess gives a channel that is sent to when something that opened a user's account may have ended, until stop is called.
+// WatchAccess gives a channel that is sent to when what opened a user's account, or an application for it, may have ended, until
+// stop is called.
 func (d *Director) WatchAccess(user api.UserID) (c <-chan struct{}, stop func()) {
 	return d.feed.watch(accessKey(user))
 }

@@ -61,6 +61,7 @@ func (d *Director) ShareApplication(ctx context.Context, a Actor, ref, user stri
 	if err != nil {
 		return out, err
 	}
+	var with api.UserID
 	err = d.store.Update(ctx, "application.shared", func(tx *store.Tx) error {
 		v, err := findApplication(&tx.Read, a, ref, toOwn)
 		if err != nil {
@@ -76,10 +77,11 @@ func (d *Director) ShareApplication(ctx context.Context, a Actor, ref, user stri
 			return api.Errorf(api.CodeConflict, "application %q is your own already", v.Name)
 		}
 		s, err := tx.PutShare(v.ID, u, in.Level)
-		out = showShare(s, u.Name)
+		out, with = showShare(s, u.Name), u.ID
 		return err
 	})
 	if err == nil {
+		d.accessChanged(with) // to a lower level, perhaps
 		d.logins.Succeeded(tries, address)
 	}
 	return out, problem(err)
@@ -87,7 +89,8 @@ func (d *Director) ShareApplication(ctx context.Context, a Actor, ref, user stri
 
 // UnshareApplication ends the share of a user, at once. The owner ends any; who has one leaves it with its own name or me.
 func (d *Director) UnshareApplication(ctx context.Context, a Actor, ref, user string) error {
-	return problem(d.store.Update(ctx, "application.unshared", func(tx *store.Tx) error {
+	var with api.UserID
+	err := d.store.Update(ctx, "application.unshared", func(tx *store.Tx) error {
 		n := toOwn
 		if user == me || user == a.Name || user == strconv.FormatInt(int64(a.ID), 10) {
 			user, n = strconv.FormatInt(int64(a.ID), 10), toView
@@ -97,12 +100,16 @@ func (d *Director) UnshareApplication(ctx context.Context, a Actor, ref, user st
 			return err
 		}
 		u, err := tx.NamedUser(user)
-		if err == nil {
+		if with = u.ID; err == nil {
 			err = tx.DeleteShare(v.ID, u)
 		}
 		if notFound(err) {
 			return api.Errorf(api.CodeNotFound, "application %q is not shared with a user %q", v.Name, user)
 		}
 		return err
-	}))
+	})
+	if err == nil {
+		d.accessChanged(with)
+	}
+	return problem(err)
 }
