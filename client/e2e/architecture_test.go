@@ -69,6 +69,7 @@ var homes = map[string][]string{
 	"rsc.io/qr":                              {"client/ui"},
 	"golang.org/x/crypto/argon2":             {"director/auth"},
 	"golang.org/x/crypto":                    {"vpn"},
+	"golang.org/x/net/http/httpguts":         {"client/wire"},
 	"golang.org/x/net":                       {"vpn"},
 	"github.com/vishvananda/netlink":         {"vpn", "agent/host", "director/cloud/local"},
 	"github.com/vishvananda/netns":           {"vpn", "director/cloud/local"},
