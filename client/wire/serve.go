@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -37,7 +38,7 @@ func Serve(ctx context.Context, log *slog.Logger, listeners []net.Listener, conf
 	requests, cut := context.WithCancel(withShutdown(context.WithoutCancel(ctx), ctx))
 	defer cut()
 	secure := newServer(requests, log, h)
-	secure.TLSConfig, secure.ConnContext = config, withPlaced
+	secure.TLSConfig, secure.ConnContext = queued(config, handshakesAtOnce*runtime.GOMAXPROCS(0), handshakeShare), withPlaced
 	plain := newServer(requests, log, plainHandler(caPEM))
 	plain.ReadTimeout, plain.WriteTimeout, plain.MaxHeaderBytes = headerTime, headerTime, 8<<10
 	plain.SetKeepAlivesEnabled(false)

@@ -64,7 +64,7 @@ func (c *Client) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 // secure does the child's part of TLS on a connection, which it closes where that fails.
 func secure(ctx context.Context, raw net.Conn, config *tls.Config, name string) (net.Conn, error) {
 	config = config.Clone()
-	config.ServerName, config.NextProtos = name, []string{"http/1.1"} // HTTP/2 cannot be upgraded
+	config.ServerName, config.NextProtos = name, []string{"http/1.1", tunnelProtocol} // HTTP/2 cannot be upgraded
 	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		raw.Close()
