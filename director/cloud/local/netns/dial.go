@@ -63,6 +63,10 @@ func connect(ctx context.Context, socket *os.File, to netip.AddrPort) error {
 		if code, result = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR); result == nil && code != 0 {
 			result = unix.Errno(code)
 		}
+		if result == nil { // the poller wakes also for what the socket was before it connected
+			_, err := unix.Getpeername(int(fd))
+			return !errors.Is(err, unix.ENOTCONN)
+		}
 		return true
 	})
 	if err != nil && ctx.Err() != nil {
