@@ -174,14 +174,6 @@ func creditPage[T any](ctx context.Context, d *Director, a Actor, ref string, q 
 	return list, problem(err)
 }
 
-func converted[A, B any](from []A, to func(A) B) []B {
-	out := make([]B, len(from))
-	for i, v := range from {
-		out[i] = to(v)
-	}
-	return out
-}
-
 func showEntry(e store.CreditEntry) api.CreditEntry {
 	return api.CreditEntry{
 		ID: e.ID, Time: e.Time, Kind: e.Kind, Amount: e.Amount, Balance: e.Balance, Application: e.Application, Service: e.Service,

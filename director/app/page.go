@@ -52,3 +52,12 @@ func pageOf[T any](all []T, p Page, name func(T) string) (api.List[T], error) {
 	}
 	return list, nil
 }
+
+// converted gives what to makes of each.
+func converted[A, B any](from []A, to func(A) B) []B {
+	out := make([]B, len(from))
+	for i, v := range from {
+		out[i] = to(v)
+	}
+	return out
+}

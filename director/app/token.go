@@ -31,11 +31,7 @@ func (d *Director) Tokens(ctx context.Context, a Actor, ref string, p Page) (lis
 			return err
 		}
 		tokens, next, err := r.Tokens(u.ID, page)
-		list.Items = make([]api.UserToken, len(tokens))
-		for i, t := range tokens {
-			list.Items[i] = showToken(t)
-		}
-		list.Next = cursor(next)
+		list.Items, list.Next = converted(tokens, showToken), cursor(next)
 		return err
 	})
 	return list, problem(err)

@@ -69,11 +69,7 @@ func (d *Director) Users(ctx context.Context, p Page) (list api.List[api.User], 
 	}
 	err = d.store.View(ctx, func(r *store.Read) error {
 		users, next, err := r.Users(page)
-		list.Items = make([]api.User, len(users))
-		for i, u := range users {
-			list.Items[i] = showUser(u)
-		}
-		list.Next = cursor(next)
+		list.Items, list.Next = converted(users, showUser), cursor(next)
 		return err
 	})
 	return list, problem(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"conpaas/certs"
@@ -51,6 +52,7 @@ func (d *Director) userCaller(ctx context.Context, peer mtls.Peer) (wire.Caller,
 	}
 	return wire.Caller{
 		Kind: wire.KindUser, Identity: peer.Identity, Serial: peer.Serial, User: u.ID, UserName: u.Name, Admin: u.Role == api.RoleAdmin,
+		Credential: strings.TrimSpace("certificate " + peer.Serial + " " + c.Name),
 	}, nil
 }
 
@@ -66,11 +68,7 @@ func (d *Director) UserCertificates(ctx context.Context, a Actor, ref string, p 
 			return err
 		}
 		found, next, err := r.UserCertificates(u.ID, page)
-		list.Items = make([]api.UserCertificate, len(found))
-		for i, c := range found {
-			list.Items[i] = showUserCertificate(c)
-		}
-		list.Next = cursor(next)
+		list.Items, list.Next = converted(found, showUserCertificate), cursor(next)
 		return err
 	})
 	return list, problem(err)

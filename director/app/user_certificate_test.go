@@ -49,6 +49,10 @@ func TestCertificatesOfUsers(t *testing.T) {
 		t.Errorf("the certificate is that of %+v", me)
 	}
 	must[api.Application](t)(c.CreateApplication(ctx, api.ApplicationCreate{Name: "shop"}))
+	made := must[api.List[api.AuditEntry]](t)(d.Audit(ctx, d.Admin(), app.AuditQuery{Action: "create-application"}, app.Page{}))
+	if want := "certificate " + f.Serial + " laptop"; len(made.Items) != 1 || made.Items[0].Credential != want {
+		t.Errorf("the audit log says %+v, want it to be by %q", made.Items, want)
+	}
 	_, err := c.CreateToken(ctx, api.TokenCreate{Name: "ci"})
 	fails(t, err, api.CodeForbidden, "a certificate makes no tokens")
 	_, err = c.CreateCertificate(ctx, "other", time.Hour)
