@@ -113,7 +113,8 @@ func (a *App) saveSpec(s *stored) error {
 	if err != nil {
 		return fmt.Errorf("store the spec: %w", err)
 	}
-	if _, err := a.host.State().Write(specFile, data, 0o600); err != nil {
+	// What a loss of power takes the manager sends again.
+	if _, err := a.host.State().WriteVolatile(specFile, data, 0o600); err != nil {
 		return fmt.Errorf("store the spec: %w", err)
 	}
 	return nil

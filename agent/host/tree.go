@@ -60,12 +60,21 @@ func (t *Tree) Mkdir(name string, mode fs.FileMode, owner User) error {
 // Write replaces a file in one step, on disk when it returns, and tells whether that changed anything:
 // a file that has the data and mode already is not touched.
 func (t *Tree) Write(name string, data []byte, mode fs.FileMode) (changed bool, err error) {
+	return t.write(name, data, mode, true)
+}
+
+// WriteVolatile is Write for what a loss of power may take or damage: it does not wait for the disk.
+func (t *Tree) WriteVolatile(name string, data []byte, mode fs.FileMode) (changed bool, err error) {
+	return t.write(name, data, mode, false)
+}
+
+func (t *Tree) write(name string, data []byte, mode fs.FileMode, durable bool) (changed bool, err error) {
 	if info, err := t.root.Lstat(name); err == nil && info.Mode() == mode && info.Size() == int64(len(data)) {
 		if old, err := t.root.ReadFile(name); err == nil && bytes.Equal(old, data) {
 			return false, nil
 		}
 	}
-	if err := t.replace(name, data, mode); err != nil {
+	if err := t.replace(name, data, mode, durable); err != nil {
 		return false, t.wrap("write", name, err)
 	}
 	return true, nil
@@ -73,7 +82,7 @@ func (t *Tree) Write(name string, data []byte, mode fs.FileMode) (changed bool, 
 
 // replace writes beside the file under a fixed name, so that a kill leaves at most one file behind, which the
 // next write takes over.
-func (t *Tree) replace(name string, data []byte, mode fs.FileMode) error {
+func (t *Tree) replace(name string, data []byte, mode fs.FileMode, durable bool) error {
 	dir, base := path.Split(filepath.ToSlash(name))
 	temporary := dir + "." + base + ".new"
 	if err := t.root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +96,7 @@ func (t *Tree) replace(name string, data []byte, mode fs.FileMode) error {
 	if err == nil {
 		err = f.Chmod(mode) // Chmod and not OpenFile's mode, which the umask cuts
 	}
-	if err == nil {
+	if err == nil && durable {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
@@ -95,6 +104,9 @@ func (t *Tree) replace(name string, data []byte, mode fs.FileMode) error {
 	}
 	if err != nil {
 		return errors.Join(err, t.root.Remove(temporary))
+	}
+	if !durable {
+		return nil
 	}
 	return t.syncDir(dir)
 }

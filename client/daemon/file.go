@@ -13,3 +13,18 @@ func WriteFile(path string, data []byte, mode os.FileMode) error {
 	}
 	return nil
 }
+
+// WriteVolatile is WriteFile for what is made anew after a loss of power, and may be damaged then: it does not wait for the
+// disk. One caller at a time may write a path.
+func WriteVolatile(path string, data []byte, mode os.FileMode) error {
+	fresh := path + ".new"
+	err := os.WriteFile(fresh, data, mode)
+	if err == nil {
+		err = os.Rename(fresh, path)
+	}
+	if err != nil {
+		_ = os.Remove(fresh) // the next one takes its place anyway
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}

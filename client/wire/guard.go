@@ -73,7 +73,7 @@ func (g *Guard) Current() api.Epoch {
 }
 
 // Check gives the epoch of a downward call. A call of another protocol is CodeProtocol, one without an epoch CodeInvalid, one
-// of a lower epoch CodeStale. A higher one is on disk before Check returns.
+// of a lower epoch CodeStale. A higher one is kept before Check returns, and a new parent's is on disk.
 func (g *Guard) Check(r *http.Request) (api.Epoch, error) {
 	if got := r.Header.Get(api.HeaderProtocol); got != strconv.Itoa(api.Protocol) {
 		if n, err := strconv.ParseUint(got, 10, 32); err != nil || n < 1 {
@@ -135,14 +135,18 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 	})
 }
 
-// write keeps an epoch in both files, one after the other: at any moment one of them is whole and not older than what
-// Check has last accepted.
+// write keeps an epoch. That of a new parent goes into both files, one after the other: at any moment one of them is whole and
+// not older than what Check has last accepted. A mere revision does not wait for the disk: what is lost with the power the same
+// parent says again, and the second file stays as it is.
 func (g *Guard) write(epoch api.Epoch) error {
 	text, err := json.Marshal(epoch)
 	if err != nil {
 		return err
 	}
 	text = append(text, " "+sum(text)+"\n"...)
+	if epoch.Fence == g.current.Fence && epoch.Incarnation == g.current.Incarnation {
+		return replaceFile(g.path, text, func(*os.File) error { return nil })
+	}
 	for _, name := range g.files() {
 		if err := ReplaceFile(name, text); err != nil {
 			return err
@@ -154,12 +158,16 @@ func (g *Guard) write(epoch api.Epoch) error {
 // ReplaceFile gives the file at path, which its owner alone may read, new content: at any moment, also after a loss of power,
 // it has the whole old or the whole new one.
 func ReplaceFile(path string, data []byte) error {
+	return replaceFile(path, data, (*os.File).Sync)
+}
+
+func replaceFile(path string, data []byte, sync func(*os.File) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // it has mode 0600
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(data)
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+	if err = errors.Join(err, sync(file), file.Close()); err == nil {
 		err = os.Rename(file.Name(), path)
 	}
 	if err != nil {

@@ -117,6 +117,24 @@ func TestGuardHeaders(t *testing.T) {
 	}
 }
 
+// A revision may be lost with the power; who is the parent may not.
+func TestGuardLosesNoParentWithARevision(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "epoch")
+	g := openGuard(t, path)
+	parent, later := api.Epoch{Fence: 2, Incarnation: 1, Revision: 3}, api.Epoch{Fence: 2, Incarnation: 1, Revision: 4}
+	for _, e := range []api.Epoch{parent, later} {
+		if _, err := g.Check(epochRequest("PUT", e)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := openGuard(t, path).Current(); got != parent {
+		t.Errorf("the guard has %+v, want %+v", got, parent)
+	}
+}
+
 func TestGuardAndDamagedFiles(t *testing.T) {
 	first, second := api.Epoch{Fence: 1}, api.Epoch{Fence: 2}
 	for _, test := range []struct {

@@ -28,7 +28,7 @@ type bootServer struct {
 	code   *Code
 	before func(w http.ResponseWriter, r *http.Request) (handled bool)
 	hits   atomic.Int32
-	shelf  string // CONPAAS_CODE of the machine
+	host   string // CONPAAS_CODE of the machine
 }
 
 func newBootServer(t *testing.T) *bootServer {
@@ -94,7 +94,7 @@ func (s *bootServer) boot(t *testing.T, root string, limit time.Duration, change
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-s")
 	cmd.Stdin = strings.NewReader(string(script))
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "CONPAAS_ROOT=" + root, "CONPAAS_LISTEN=127.9.9.9", "CONPAAS_CODE=" + s.shelf}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "CONPAAS_ROOT=" + root, "CONPAAS_LISTEN=127.9.9.9", "CONPAAS_CODE=" + s.host}
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	return string(out), err
@@ -212,23 +212,40 @@ func TestMachineRunsNothingUnverified(t *testing.T) {
 	}
 }
 
-// A machine whose image or cloud has the code runs that and fetches nothing, also when it boots again.
+// A machine whose image or host has the code runs that and fetches nothing, also when it boots again.
 func TestMachineHasTheCode(t *testing.T) {
 	t.Parallel()
-	s := newBootServer(t)
-	s.shelf = s.code.dir
-	root := t.TempDir()
-	for range 2 {
-		if out, err := s.boot(t, root, time.Minute, nil); err != nil || !strings.Contains(out, "started cpsagent init --root "+root) {
-			t.Fatalf("boot: %v\n%s", err, out)
-		}
-	}
-	if s.hits.Load() != 0 {
-		t.Errorf("it made %d requests for code that it had", s.hits.Load())
+	for name, give := range map[string]func(t *testing.T, s *bootServer, root string){
+		"image": func(t *testing.T, s *bootServer, root string) { s.shelve(t, root) },
+		"host":  func(_ *testing.T, s *bootServer, _ string) { s.host = s.code.dir },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, root := newBootServer(t), t.TempDir()
+			give(t, s, root)
+			for range 2 {
+				if out, err := s.boot(t, root, time.Minute, nil); err != nil || !strings.Contains(out, "started cpsagent init --root "+root) {
+					t.Fatalf("boot: %v\n%s", err, out)
+				}
+			}
+			if s.hits.Load() != 0 {
+				t.Errorf("it made %d requests for code that it had", s.hits.Load())
+			}
+		})
 	}
 }
 
-// What a machine finds on itself is trusted as little as what it fetches.
+// shelve puts the code where the image of a machine has it, and gives the folder.
+func (s *bootServer) shelve(t *testing.T, root string) string {
+	t.Helper()
+	shelf := filepath.Join(root, "usr/share/conpaas/code")
+	if err := os.CopyFS(shelf, os.DirFS(s.code.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return shelf
+}
+
+// What a machine finds in its image is trusted as little as what it fetches.
 func TestMachineChecksTheCodeThatItHas(t *testing.T) {
 	t.Parallel()
 	_, foreign, err := ed25519.GenerateKey(nil)
@@ -236,33 +253,29 @@ func TestMachineChecksTheCodeThatItHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	evil := []byte("#!/bin/sh\necho started evil\n")
-	for name, spoil := range map[string]func(s *bootServer, version, program string) error{
-		"changed program": func(_ *bootServer, _, program string) error { return os.WriteFile(program, evil, 0o755) },
-		"foreign signature": func(_ *bootServer, version, program string) error {
+	for name, spoil := range map[string]func(version, program string) error{
+		"changed program": func(_, program string) error { return os.WriteFile(program, evil, 0o755) },
+		"foreign signature": func(version, program string) error {
 			sum := sha256.Sum256(evil)
 			manifest := fmt.Appendf(nil, "conpaas-code %s\n%x %s/cpsagent\n", filepath.Base(version), sum, arch(t))
 			return errors.Join(os.WriteFile(program, evil, 0o755), os.WriteFile(filepath.Join(version, "manifest"), manifest, 0o644),
 				os.WriteFile(filepath.Join(version, "manifest.sig"), ed25519.Sign(foreign, manifest), 0o644))
 		},
-		"no signature":  func(_ *bootServer, version, _ string) error { return os.Remove(filepath.Join(version, "manifest.sig")) },
-		"no program":    func(_ *bootServer, _, program string) error { return os.Remove(program) },
-		"cannot be run": func(_ *bootServer, _, program string) error { return os.Chmod(program, 0o644) },
-		"another version": func(s *bootServer, version, _ string) error {
-			return os.Rename(version, filepath.Join(s.shelf, "other"))
+		"no signature":  func(version, _ string) error { return os.Remove(filepath.Join(version, "manifest.sig")) },
+		"no program":    func(_, program string) error { return os.Remove(program) },
+		"cannot be run": func(_, program string) error { return os.Chmod(program, 0o644) },
+		"another version": func(version, _ string) error {
+			return os.Rename(version, filepath.Join(filepath.Dir(version), "other"))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newBootServer(t)
-			s.shelf = t.TempDir()
-			version := filepath.Join(s.shelf, s.code.Pin().Version)
-			if err := os.CopyFS(s.shelf, os.DirFS(s.code.dir)); err != nil {
+			s, root := newBootServer(t), t.TempDir()
+			version := filepath.Join(s.shelve(t, root), s.code.Pin().Version)
+			if err := spoil(version, filepath.Join(version, arch(t), "cpsagent")); err != nil {
 				t.Fatal(err)
 			}
-			if err := spoil(s, version, filepath.Join(version, arch(t), "cpsagent")); err != nil {
-				t.Fatal(err)
-			}
-			out, err := s.boot(t, t.TempDir(), time.Minute, nil)
+			out, err := s.boot(t, root, time.Minute, nil)
 			if err != nil || !strings.Contains(out, "started cpsagent") || strings.Contains(out, "evil") || s.hits.Load() != 3 {
 				t.Errorf("want the code fetched by 3 requests, not %d: %v\n%s", s.hits.Load(), err, out)
 			}

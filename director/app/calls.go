@@ -40,22 +40,18 @@ func (c *calls) wait() { c.group.Wait() }
 
 // machines makes the calls to clouds that the nodes' states ask for.
 func (w *worker) machines(ctx context.Context, s *snapshot, _ observed, next *deadline) error {
-	for _, n := range append([]store.Node(nil), s.nodes...) {
+	for _, n := range s.nodes {
 		switch n.State {
 		case api.NodeWanted:
 			if !w.calls.free(n.ID, next) {
 				continue
 			}
 			given := store.NodeChange{CodeVersion: w.d.code.Pin().Version, Trust: w.d.trust.Load().name}
-			if err := w.step(ctx, s, n.ID, life.NodeLaunch, given); err != nil {
-				return err
-			}
+			w.step(n.ID, life.NodeLaunch, given)
 		case api.NodeCreating:
 			w.calls.do(n, next, w.calls.launch)
 		case api.NodeBooting, api.NodeJoined, api.NodeReady: // a fast one is ready before its address is known
-			if err := w.bootLimit(ctx, s, n, next); err != nil {
-				return err
-			}
+			w.bootLimit(ctx, n, next)
 			if !n.Address.IsValid() || n.Machine == "" {
 				w.calls.do(n, next, w.calls.locate)
 			}
@@ -68,20 +64,20 @@ func (w *worker) machines(ctx context.Context, s *snapshot, _ observed, next *de
 
 // bootLimit gives a machine up that does not join. One that has joined is heard of or falls silent; what keeps it from being
 // ready is in its reason.
-func (w *worker) bootLimit(ctx context.Context, s *snapshot, n store.Node, next *deadline) error {
+func (w *worker) bootLimit(ctx context.Context, n store.Node, next *deadline) {
 	if n.State != api.NodeBooting {
-		return nil
+		return
 	}
 	limit := w.patience.waiting("boot of "+n.MachineToken(), next.now).Add(w.d.config.Timing.Boot)
 	if next.now.Before(limit) {
 		next.at(limit)
-		return nil
+		return
 	}
 	reason := fmt.Sprintf("it did not join within %v", w.d.config.Timing.Boot)
 	if tail := w.d.consoleTail(ctx, n); tail != "" {
 		reason += "; its console ends with: " + tail
 	}
-	return w.step(ctx, s, n.ID, life.NodeGiveUp, store.NodeChange{Reason: reason})
+	w.step(n.ID, life.NodeGiveUp, store.NodeChange{Reason: reason})
 }
 
 // free tells whether the node's cloud may be called for it now.

@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"conpaas/client/api"
@@ -22,7 +20,7 @@ func (w *worker) health(ctx context.Context, s *snapshot, seen observed, next *d
 	if silent, _ := unreachable(s); silent == 0 {
 		w.braked = false
 	}
-	for _, n := range slices.Clone(s.nodes) {
+	for _, n := range s.nodes {
 		if neverJoined(n) || !acts(n) {
 			delete(w.silent, n.ID)
 			continue
@@ -53,7 +51,7 @@ func (w *worker) managerHealth(ctx context.Context, s *snapshot, n store.Node, s
 	if seen.node == n.ID {
 		delete(w.silent, n.ID)
 		if seen.self != nil {
-			return w.serving(ctx, s, n, seen.services != nil, *seen.self, "")
+			w.serving(n, seen.services != nil, *seen.self, "")
 		}
 		return nil
 	}
@@ -71,52 +69,40 @@ func (w *worker) agentHealth(ctx context.Context, s *snapshot, n store.Node, see
 	if h.Status == nil {
 		return nil
 	}
-	return w.serving(ctx, s, n, h.Ready, *h.Status, h.Reason)
+	w.serving(n, h.Ready, *h.Status, h.Reason)
+	return nil
 }
 
 // serving records that a node is heard of, and whether it does what it should.
-func (w *worker) serving(ctx context.Context, s *snapshot, n store.Node, ready bool, status api.NodeStatus, reason string) error {
-	if err := w.trusting(ctx, s, n, status.Trust); err != nil {
-		return err
-	}
-	learnt := store.NodeChange{Version: status.Version, DataPlane: status.DataPlane, Reason: reason}
+func (w *worker) serving(n store.Node, ready bool, status api.NodeStatus, reason string) {
+	trust := w.trusting(n, status.Trust)
+	learnt := store.NodeChange{Version: status.Version, DataPlane: status.DataPlane, Reason: reason, Trust: trust}
 	switch {
 	case n.State == api.NodeUnreachable:
-		return w.step(ctx, s, n.ID, life.NodeBack, learnt)
+		w.step(n.ID, life.NodeBack, learnt)
 	case ready && n.State == api.NodeJoined:
 		delete(w.failures, n.Service)
-		return w.step(ctx, s, n.ID, life.NodeReady, learnt)
+		w.step(n.ID, life.NodeReady, learnt)
 	case !ready && n.State == api.NodeReady:
-		return w.step(ctx, s, n.ID, life.NodeUnready, learnt)
+		w.step(n.ID, life.NodeUnready, learnt)
+	case trust != "":
+		w.step(n.ID, "", store.NodeChange{Trust: trust})
 	}
-	return nil
 }
 
 // untrusted is the Trust of a node that says it has something else than it had: its disk was put back.
 const untrusted = "other"
 
-// trusting records that a node has got what the CA gives now, or has lost it.
-func (w *worker) trusting(ctx context.Context, s *snapshot, n store.Node, says string) error {
+// trusting gives what is to be recorded of a node that has got what the CA gives now, or has lost it; "" for no change.
+func (w *worker) trusting(n store.Node, says string) string {
 	now := w.d.trust.Load().name
 	switch {
 	case says == "" || (says == now) == (n.Trust == now):
-		return nil
+		return ""
 	case says != now:
-		now = untrusted
+		return untrusted
 	}
-	err := w.d.store.Update(ctx, "node.trust", func(tx *store.Tx) (err error) {
-		n, err = tx.UpdateNode(n.ID, store.NodeChange{Trust: now})
-		return err
-	})
-	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
-		s.changed = true
-		return nil
-	}
-	if err == nil {
-		s.set(n)
-		w.d.lookCA()
-	}
-	return err
+	return now
 }
 
 // silence is a node that nothing is heard of. Its cloud is asked about its machine: at once, or when it has been silent for
@@ -137,7 +123,8 @@ func (w *worker) silence(ctx context.Context, s *snapshot, n store.Node, atOnce 
 			return nil
 		}
 		w.calls.describe(n)
-		return w.step(ctx, s, n.ID, life.NodeSilent, store.NodeChange{Reason: "nothing has been heard of it for " + timing.Silence.String()})
+		w.step(n.ID, life.NodeSilent, store.NodeChange{Reason: "nothing has been heard of it for " + timing.Silence.String()})
+		return nil
 	}
 	limit := since.Add(timing.Replace)
 	if n.IsManager() { // nobody else can repair what a silent manager leaves undone
@@ -151,9 +138,10 @@ func (w *worker) silence(ctx context.Context, s *snapshot, n store.Node, atOnce 
 		next.at(next.now.Add(timing.Silence))
 		return w.tellMeltdown(ctx, s)
 	}
-	return w.step(ctx, s, n.ID, life.NodeGiveUp, store.NodeChange{
+	w.step(n.ID, life.NodeGiveUp, store.NodeChange{
 		Reason: fmt.Sprintf("nothing has been heard of it for %v, though its cloud says that its machine runs", next.now.Sub(since).Round(time.Second)),
 	})
+	return nil
 }
 
 // meltdown tells whether so many nodes are silent at once that the fault is likely elsewhere, and replacing them

@@ -79,6 +79,8 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 		return none, api.InField("overlay_key", "want a WireGuard public key in base64, 44 characters")
 	}
 	sum := sha256.Sum256(der)
+	t := d.trust.Load()
+	var certificate string
 	var n store.Node
 	var v store.Application
 	// Who has no valid token is turned away without a turn to write.
@@ -87,7 +89,13 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 		return err
 	})
 	if err == nil {
-		n, v, err = d.bind(ctx, in, hex.EncodeToString(sum[:]))
+		// One transaction: who is bound has a certificate.
+		err = d.store.Update(ctx, "node.join", func(tx *store.Tx) (err error) {
+			if n, v, err = bind(tx, in, hex.EncodeToString(sum[:]), t.name); err == nil {
+				certificate, err = d.issue(tx, t, d.identity(v, n), key)
+			}
+			return err
+		})
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -99,10 +107,6 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 		return none, api.Errorf(api.CodeForbidden, "node %s: the node was given up", in.Node)
 	case err != nil:
 		return none, problem(err)
-	}
-	certificate, bundle, err := d.issue(ctx, d.identity(v, n), key, n.ID)
-	if err != nil {
-		return none, err
 	}
 	d.wake(v.ID)
 	parent, err := d.parentOf(ctx, v, n)
@@ -117,24 +121,21 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 		}
 	}
 	return api.JoinAnswer{
-		Certificate: certificate, CA: bundle, Application: v.ID, Service: n.Service,
+		Certificate: certificate, CA: string(t.pem), Application: v.ID, Service: n.Service,
 		Network: d.network(v), Overlay: n.Overlay, Parent: parent,
 	}, nil
 }
 
-// bind records the machine's first call: from now on the node is this key's.
-func (d *Director) bind(ctx context.Context, in api.JoinRequest, key string) (n store.Node, v store.Application, err error) {
-	err = d.store.Update(ctx, "node.join", func(tx *store.Tx) (err error) {
-		if n, err = tx.NodeByJoinToken(in.Node, in.Token); err != nil {
-			return err
-		}
-		if v, err = tx.Application(n.Application); err != nil {
-			return err
-		}
-		n, err = tx.Step(n.ID, life.NodeJoined, store.NodeChange{
-			CSRKey: key, BootID: in.BootID, OverlayKey: in.OverlayKey, DataPlane: in.DataPlane, Version: in.Version,
-		})
-		return err
+// bind records the machine's first call: from now on the node is this key's, and it trusts what the answer brings.
+func bind(tx *store.Tx, in api.JoinRequest, key, trust string) (n store.Node, v store.Application, err error) {
+	if n, err = tx.NodeByJoinToken(in.Node, in.Token); err != nil {
+		return n, v, err
+	}
+	if v, err = tx.Application(n.Application); err != nil {
+		return n, v, err
+	}
+	n, err = tx.Step(n.ID, life.NodeJoined, store.NodeChange{
+		CSRKey: key, BootID: in.BootID, OverlayKey: in.OverlayKey, DataPlane: in.DataPlane, Version: in.Version, Trust: trust,
 	})
 	return n, v, err
 }
@@ -151,22 +152,14 @@ func (d *Director) identity(v store.Application, n store.Node) certs.Identity {
 	}
 }
 
-// issue gives a node's certificate and the CA certificates to trust with it. joining is the node that has none yet: what it
-// is given is what it has; of others their reports say that.
-func (d *Director) issue(ctx context.Context, id certs.Identity, key any, joining api.NodeID) (certificate, bundle string, err error) {
-	t := d.trust.Load()
+// issue gives a node's certificate, which the database knows when the transaction ends.
+func (d *Director) issue(tx *store.Tx, t *trust, id certs.Identity, key any) (certificate string, err error) {
 	pem, row, err := t.issue(id, key, time.Now().Add(d.config.Certificates.Node))
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
-	err = d.store.Update(ctx, "certificate.issued", func(tx *store.Tx) error {
-		if _, err := tx.AddCertificate(row); err != nil || joining == "" {
-			return err
-		}
-		_, err := tx.UpdateNode(joining, store.NodeChange{Trust: t.name})
-		return err
-	})
-	return pem, string(t.pem), problem(err)
+	_, err = tx.AddCertificate(row)
+	return pem, err
 }
 
 // issue signs a certificate and gives what the database is to know of it, before it is handed out. It begins with its
@@ -201,8 +194,13 @@ func (d *Director) Renew(ctx context.Context, id certs.Identity, serial string, 
 	if err != nil || !acts(n) {
 		return api.RenewAnswer{}, api.Errorf(api.CodeForbidden, "node %s is no longer a node of this installation", id.Node)
 	}
-	certificate, bundle, err := d.issue(ctx, id, key, "")
-	return api.RenewAnswer{Certificate: certificate, CA: bundle}, err
+	t := d.trust.Load()
+	answer := api.RenewAnswer{CA: string(t.pem)}
+	err = d.store.Update(ctx, "certificate.renewed", func(tx *store.Tx) (err error) {
+		answer.Certificate, err = d.issue(tx, t, id, key)
+		return err
+	})
+	return answer, problem(err)
 }
 
 // Parent tells an agent where the manager of its application is now.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"conpaas/client/api"
@@ -16,20 +15,19 @@ import (
 // manager, and what the manager's plan asks for is reserved, drained and deleted when it is allowed.
 func (w *worker) wants(ctx context.Context, s *snapshot, seen observed, next *deadline) error {
 	if s.application.Wanted != store.ApplicationRunning {
-		for _, n := range slices.Clone(s.nodes) {
-			if err := w.delete(ctx, s, n); err != nil {
-				return err
-			}
+		for _, n := range s.nodes {
+			w.delete(n)
 		}
 		return nil
 	}
-	for _, n := range slices.Clone(s.nodes) {
+	for _, n := range s.nodes {
 		if n.State == api.NodeFailed {
 			w.failed(n.Service, n.Reason)
-			if err := w.delete(ctx, s, n); err != nil {
-				return err
-			}
+			w.delete(n)
 		}
+	}
+	if err := w.commit(ctx, s); err != nil { // what follows looks for those that act
+		return err
 	}
 	manager, ok := s.manager()
 	if !ok {
@@ -41,30 +39,10 @@ func (w *worker) wants(ctx context.Context, s *snapshot, seen observed, next *de
 	return w.follow(ctx, s, seen, next)
 }
 
-func (w *worker) delete(ctx context.Context, s *snapshot, n store.Node) error {
-	if n.State == api.NodeDeleting {
-		return nil
+func (w *worker) delete(n store.Node) {
+	if n.State != api.NodeDeleting {
+		w.step(n.ID, life.NodeDelete, store.NodeChange{Reason: n.Reason})
 	}
-	return w.step(ctx, s, n.ID, life.NodeDelete, store.NodeChange{Reason: n.Reason})
-}
-
-// step changes a node's state; an event that has been overtaken by another is no error.
-func (w *worker) step(ctx context.Context, s *snapshot, id api.NodeID, event life.NodeEvent, c store.NodeChange) error {
-	var n store.Node
-	err := w.d.store.Update(ctx, "node."+string(event), func(tx *store.Tx) (err error) {
-		n, err = tx.Step(id, event, c)
-		return err
-	})
-	switch {
-	case errors.Is(err, life.ErrTransition), errors.Is(err, store.ErrNotFound):
-		w.log.Debug("a node's event came too late", "node", id, "event", event, "err", err)
-		s.changed = true
-		return nil
-	case err != nil:
-		return err
-	}
-	s.set(n)
-	return nil
 }
 
 // failed counts a failure of a service's machine: the next one waits longer.
@@ -156,14 +134,10 @@ func (w *worker) follow(ctx context.Context, s *snapshot, seen observed, next *d
 			w.log.Warn("the manager's plan is refused in part", "service", service.ID, "reason", refusal)
 		}
 		for _, id := range steps.drain {
-			if err := w.step(ctx, s, id, life.NodeDrain, store.NodeChange{}); err != nil {
-				return err
-			}
+			w.step(id, life.NodeDrain, store.NodeChange{})
 		}
 		for _, id := range steps.remove {
-			if err := w.step(ctx, s, id, life.NodeDelete, store.NodeChange{}); err != nil {
-				return err
-			}
+			w.step(id, life.NodeDelete, store.NodeChange{})
 		}
 		if len(steps.reserve) == 0 || w.paused(service.ID, next) {
 			continue

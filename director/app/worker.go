@@ -25,6 +25,7 @@ type worker struct {
 
 	// What follows belongs to the goroutine of run.
 	ctx      context.Context
+	steps    []nodeStep // of this stage, not yet written
 	calls    *calls
 	patience *patience
 	silent   map[api.NodeID]time.Time    // since when a node is not connected
@@ -166,6 +167,7 @@ func (w *worker) round(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
+	w.steps = nil // of a round that failed
 	seen := w.link.seen()
 	next := &deadline{now: time.Now(), left: idleRound}
 	steps := []func(context.Context, *snapshot, observed, *deadline) error{
@@ -180,6 +182,9 @@ func (w *worker) round(ctx context.Context) (time.Duration, error) {
 	}
 	for _, step := range steps {
 		if err := step(ctx, &s, seen, next); err != nil {
+			return 0, err
+		}
+		if err := w.commit(ctx, &s); err != nil {
 			return 0, err
 		}
 	}

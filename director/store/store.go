@@ -48,6 +48,7 @@ type Store struct {
 	closeError error
 
 	mu         sync.Mutex
+	waiting    []*pending // for the writer whose turn is next
 	failpoints map[string]bool
 }
 

@@ -34,39 +34,34 @@ type Tx struct {
 func (r *Read) Now() time.Time { return r.now }
 
 // Update runs fn in a write transaction: all that it writes is on disk when Update returns nil, and nothing of it when
-// fn or the commit fails. Writers take turns. name says what is done, for example "node.launched"; it names the
-// failpoints and stands in errors of the disk (ErrFull, ErrReadOnly, ErrBusy, ErrDamaged). Where ctx is that of a request that
-// changes things, the same transaction writes its entry in the audit log.
+// fn, ctx or the commit fails. Writers take turns, and those that wait at the same time share a commit: fn may run in the goroutine of
+// another. name says what is done, for example "node.launched"; it names the failpoints and stands in errors of the disk (ErrFull,
+// ErrReadOnly, ErrBusy, ErrDamaged). Where ctx is that of a request that changes things, the same transaction writes its entry in
+// the audit log.
 func (s *Store) Update(ctx context.Context, name string, fn func(tx *Tx) error) error {
+	u := &pending{ctx: ctx, name: name, fn: fn, done: make(chan struct{})}
+	s.mu.Lock()
+	s.waiting = append(s.waiting, u)
+	s.mu.Unlock()
+	var refused error
 	select {
 	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
+		s.commit(u)
+		<-s.turn
+	case <-u.done:
 	case <-s.closed:
-		return fmt.Errorf("store %s: %w", name, ErrClosed)
+		refused = ErrClosed
 	case <-ctx.Done():
-		return fmt.Errorf("store %s: %w", name, ctx.Err())
+		refused = ctx.Err()
 	}
-	var events []Event
-	err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		tx := &Tx{Read: s.reader(ctx, db), owners: map[api.ApplicationID]api.UserID{}}
-		if err := fn(tx); err != nil {
-			return err
-		}
-		if err := tx.note(); err != nil {
-			return err
-		}
-		events = tx.events
-		return s.failpoint(name + "/before")
-	})
-	if err != nil {
-		return diskError(name, err)
+	if refused != nil && s.withdraw(u) {
+		return fmt.Errorf("store %s: %w", name, refused)
 	}
-	trailOf(ctx).wrote()
-	err = s.failpoint(name + "/after")
-	if s.opts.Published != nil && len(events) > 0 {
-		s.opts.Published(events)
+	<-u.done
+	if u.fault != nil {
+		panic(u.fault)
 	}
-	return err
+	return u.err
 }
 
 // View runs fn on one consistent state of the database. It does not wait for writers.

@@ -22,7 +22,11 @@ const (
 	fastCalls = 64 // calls to agents at one time
 	slowCalls = 16 // the same for agents whose last call went wrong, so that these keep nobody waiting
 
-	pauseMin = 5 * time.Millisecond // between two looks at everything; more where one takes long
+	// A flood of reports may take a fifth of a core for the looks at everything that follow from them, not more. What is not
+	// used meanwhile is there for the moment in which a hundred machines come.
+	lookShare = 5
+	lookSaved = time.Second
+	pauseMin  = 5 * time.Millisecond // between two looks
 )
 
 // Overlay is the manager's own end of the application's overlay network.
@@ -131,6 +135,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	tick := time.NewTicker(w.cfg.Timing.Tick)
 	defer tick.Stop()
 	pause := pauseMin
+	// In milliseconds of looking.
+	budget := rate.NewLimiter(rate.Limit(time.Second.Milliseconds()/lookShare), int(lookSaved.Milliseconds()))
 	look := time.NewTimer(0)
 	defer look.Stop()
 	waiting := true
@@ -144,8 +150,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		case <-look.C:
 			began := time.Now()
 			w.look(ctx, began)
-			// A flood of reports may take a fifth of one core, not more.
-			waiting, pause = false, max(pauseMin, 4*time.Since(began))
+			took := min(time.Since(began), lookSaved)
+			waiting, pause = false, max(pauseMin, budget.ReserveN(time.Now(), int(took.Milliseconds())).Delay())
 			continue
 		}
 		if !waiting {

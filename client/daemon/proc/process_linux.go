@@ -68,6 +68,9 @@ func readState(stateFile string) (*state, error) {
 	}
 	var s state
 	if err := json.Unmarshal(text, &s); err != nil {
+		if older, statErr := olderThanBoot(stateFile); statErr == nil && older {
+			return nil, nil // the power was lost before it was on disk
+		}
 		return nil, fmt.Errorf("adopt: %s is damaged, end its program by hand and remove the file: %w", stateFile, err)
 	}
 	boot, err := bootID()

@@ -159,5 +159,5 @@ func (s state) write(path string) error {
 	if err != nil {
 		return err
 	}
-	return daemon.WriteFile(path, append(text, '\n'), 0o600)
+	return daemon.WriteVolatile(path, append(text, '\n'), 0o600) // no process outlives a loss of power
 }

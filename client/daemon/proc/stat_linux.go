@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // markName is the variable in the environment of a program, and of all that it starts, by which they are found.
@@ -101,6 +104,19 @@ func findMarked(mark string) (*stat, error) {
 		}
 	}
 	return nil, nil
+}
+
+// olderThanBoot tells whether a file was written before the kernel's last boot.
+func olderThanBoot(path string) (bool, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false, err
+	}
+	var system unix.Sysinfo_t
+	if err := unix.Sysinfo(&system); err != nil {
+		return false, err
+	}
+	return time.Since(info.ModTime()) > time.Duration(system.Uptime+1)*time.Second, nil
 }
 
 // bootID names the boot of the machine: that of the kernel and, for a container, that of its first program.

@@ -2,7 +2,13 @@
 
 package proc
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
 
 func TestParseStat(t *testing.T) {
 	tail := " 1 42 42 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 987654 0 0"
@@ -25,4 +31,22 @@ func TestParseStat(t *testing.T) {
 func FuzzParseStat(f *testing.F) {
 	f.Add([]byte("5 (a b) S 1 42 42 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 987654 0"))
 	f.Fuzz(func(t *testing.T, text []byte) { parseStat(text) })
+}
+
+// A state file that the loss of power has damaged is of no program; a younger one may be, and somebody has to look.
+func TestDamagedState(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.json")
+	if err := os.WriteFile(path, []byte(`{"pid":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Adopt(path); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("a damaged file: %v", err)
+	}
+	before := time.Now().AddDate(-20, 0, 0)
+	if err := os.Chtimes(path, before, before); err != nil {
+		t.Fatal(err)
+	}
+	if _, running, err := Adopt(path); running || err != nil {
+		t.Errorf("a file from before the boot: running %v, error %v", running, err)
+	}
 }

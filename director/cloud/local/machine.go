@@ -116,7 +116,7 @@ func (c *Cloud) keep(m *machine, r record) error {
 	if err == nil && r.Whole {
 		err = daemon.WriteFile(c.at.record(m.id), text, 0o600)
 	} else if err == nil {
-		err = replace(c.at.record(m.id), text)
+		err = daemon.WriteVolatile(c.at.record(m.id), text, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("keep machine %s: %w", m.id, err)
@@ -129,7 +129,7 @@ func (c *Cloud) keep(m *machine, r record) error {
 func (c *Cloud) live(m *machine, l life) error {
 	text, err := json.Marshal(l)
 	if err == nil {
-		err = replace(c.at.life(m.id), text)
+		err = daemon.WriteVolatile(c.at.life(m.id), text, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("keep the life of machine %s: %w", m.id, err)
@@ -150,14 +150,6 @@ func (c *Cloud) condemn(m *machine) error {
 	next.ending = true
 	m.now.Store(&next)
 	return nil
-}
-
-// replace puts a file in the place of another in one step. It does not wait for the disk.
-func replace(path string, content []byte) error {
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }
 
 // state gives the machine as the cloud shows it; false when there is nothing of it.

@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"conpaas/client/daemon"
 )
 
 // Rest is how long an address that was freed is not given again, so that nobody takes its new holder for the old one.
@@ -194,11 +196,7 @@ func (p *Pool) save() error {
 	if err != nil {
 		return fmt.Errorf("keep the addresses: %w", err)
 	}
-	// It need not outlive a loss of power, so it does not wait for the disk.
-	if err := os.WriteFile(p.path+".new", text, 0o600); err != nil {
-		return fmt.Errorf("keep the addresses: %w", err)
-	}
-	if err := os.Rename(p.path+".new", p.path); err != nil {
+	if err := daemon.WriteVolatile(p.path, text, 0o600); err != nil {
 		return fmt.Errorf("keep the addresses: %w", err)
 	}
 	return nil
