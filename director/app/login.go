@@ -93,7 +93,7 @@ func (d *Director) Authenticate(ctx context.Context, token api.Secret) (Actor, e
 		return Actor{}, problem(err)
 	}
 	d.tokenUsed(ctx, t, now)
-	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin, Credential: "token " + t.Label()}, nil
+	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin, Credential: "token " + t.Label(), TokenHash: hash}, nil
 }
 
 // Logout ends a token of the actor.
