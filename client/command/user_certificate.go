@@ -175,36 +175,17 @@ func newUserCertificateCommand(g *Global) *cobra.Command {
 		Short: "List and revoke the certificates of a user",
 		Long:  `The certificates by which a user calls; cps user get-certificate gets them.`,
 	},
-		newUserCertificateListCommand(g), newUserCertificateRevokeCommand(g),
+		userCertificates().newListCommand(g), newUserCertificateRevokeCommand(g),
 	)
 }
 
-func newUserCertificateListCommand(g *Global) *cobra.Command {
-	return &cobra.Command{
-		Use:     "list [USER]",
-		Aliases: []string{"ls"},
-		Short:   "List the certificates of oneself, or for an administrator of anyone",
-		Example: "cps user certificate list\ncps user certificate list alice -o json",
-		Args:    words("[USER]"),
-		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
-			ref := userArgument(args)
-			list, err := c.UserCertificates(ctx, ref)
-			if err != nil {
-				return fmt.Errorf("list the certificates of user %q: %w", ref, err)
-			}
-			return g.show(list, func() error {
-				t := ui.Table{Columns: []ui.Column{{Name: "serial"}, {Name: "name"}, {Name: "created"}, {Name: "expires"}, {Name: "used"}}}
-				for _, v := range list {
-					used := ""
-					if v.Used != nil {
-						used = at(*v.Used)
-					}
-					t.Rows = append(t.Rows, []string{v.Serial, v.Name, at(v.Created), at(v.Expires), used})
-				}
-				return t.Write(g.out)
-			})
-		}),
-		ValidArgsFunction: g.complete(userNames),
+// userCertificates are completed by their serial, since several may have a name.
+func userCertificates() proofs[api.UserCertificate] {
+	return proofs[api.UserCertificate]{
+		kind: "certificate", id: ui.Column{Name: "serial"}, of: (*director.Client).UserCertificates,
+		show: func(c api.UserCertificate) proof {
+			return proof{id: c.Serial, name: c.Name, created: c.Created, expires: c.Expires, used: c.Used, word: c.Serial, hint: c.Name + ", until " + at(c.Expires)}
+		},
 	}
 }
 
@@ -236,18 +217,9 @@ cps user certificate revoke --all --user alice --yes`,
 			}
 			return g.say(struct{}{}, "All certificates are revoked.")
 		}),
-		ValidArgsFunction: g.complete(func(ctx context.Context, c *director.Client, _ []string) ([]cobra.Completion, error) {
-			list, err := c.UserCertificates(ctx, user)
-			var names []cobra.Completion
-			for _, v := range list {
-				names = append(names, described(v.Serial, v.Name+", until "+at(v.Expires)))
-			}
-			return names, err
-		}),
 	}
-	cmd.Flags().StringVar(&user, "user", director.Self, "whose it is, by `name` or id; for administrators")
+	userCertificates().revokeFlags(g, cmd, &user)
 	cmd.Flags().BoolVar(&all, "all", false, "all of the user")
 	yesFlag(cmd, &yes)
-	register(cmd, "user", g.completeFlag(userNames))
 	return cmd
 }

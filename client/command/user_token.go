@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -21,7 +22,7 @@ func newUserTokenCommand(g *Global) *cobra.Command {
 		Long: `A token stands for its user in requests of a program, in the header Authorization: Bearer TOKEN, until it
 expires or is revoked. It cannot make other tokens. Logins have tokens too, which are listed beside those with a name.`,
 	},
-		newUserTokenCreateCommand(g), newUserTokenListCommand(g), newUserTokenRevokeCommand(g),
+		newUserTokenCreateCommand(g), userTokens().newListCommand(g), newUserTokenRevokeCommand(g),
 	)
 }
 
@@ -70,35 +71,14 @@ func days(text string) (time.Duration, error) {
 	return 0, fmt.Errorf("%q: want a time of at most %dd, such as 30d or 12h", text, most)
 }
 
-func newUserTokenListCommand(g *Global) *cobra.Command {
-	return &cobra.Command{
-		Use:     "list [USER]",
-		Aliases: []string{"ls"},
-		Short:   "List the tokens of oneself, or for an administrator of anyone",
-		Example: "cps user token list\ncps user token list alice -o json",
-		Args:    words("[USER]"),
-		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
-			ref := userArgument(args)
-			tokens, err := c.Tokens(ctx, ref)
-			if err != nil {
-				return fmt.Errorf("list the tokens of user %q: %w", ref, err)
-			}
-			return g.show(tokens, func() error {
-				t := ui.Table{Columns: []ui.Column{{Name: "id", Right: true}, {Name: "name"}, {Name: "created"}, {Name: "expires"}, {Name: "used"}}}
-				for _, token := range tokens {
-					name, used := token.Name, ""
-					if name == "" {
-						name = "(login)"
-					}
-					if token.Used != nil {
-						used = at(*token.Used)
-					}
-					t.Rows = append(t.Rows, []string{strconv.FormatInt(token.ID, 10), name, at(token.Created), at(token.Expires), used})
-				}
-				return t.Write(g.out)
-			})
-		}),
-		ValidArgsFunction: g.complete(userNames),
+// userTokens are completed by their name, which those of logins do not have.
+func userTokens() proofs[api.UserToken] {
+	return proofs[api.UserToken]{
+		kind: "token", id: ui.Column{Name: "id", Right: true}, of: (*director.Client).Tokens,
+		show: func(t api.UserToken) proof {
+			id := strconv.FormatInt(t.ID, 10)
+			return proof{id: id, name: cmp.Or(t.Name, "(login)"), created: t.Created, expires: t.Expires, used: t.Used, word: t.Name, hint: "until " + at(t.Expires)}
+		},
 	}
 }
 
@@ -115,18 +95,7 @@ func newUserTokenRevokeCommand(g *Global) *cobra.Command {
 			}
 			return g.say(struct{}{}, "Token %q has ended.", args[0])
 		}),
-		ValidArgsFunction: g.complete(func(ctx context.Context, c *director.Client, _ []string) ([]cobra.Completion, error) {
-			tokens, err := c.Tokens(ctx, user)
-			var names []cobra.Completion
-			for _, token := range tokens {
-				if token.Name != "" {
-					names = append(names, described(token.Name, "until "+at(token.Expires)))
-				}
-			}
-			return names, err
-		}),
 	}
-	cmd.Flags().StringVar(&user, "user", director.Self, "whose token it is, by `name` or id; for administrators")
-	register(cmd, "user", g.completeFlag(userNames))
+	userTokens().revokeFlags(g, cmd, &user)
 	return cmd
 }

@@ -27,6 +27,7 @@ type Caller struct {
 	Kind       Kind
 	Identity   certs.Identity // of the certificate, where there is one
 	Serial     string         // of a user's certificate, where there is one
+	TokenHash  string         // of a user's token, where there is one
 	User       api.UserID     // of a user
 	UserName   string
 	Admin      bool

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"time"
 
 	"conpaas/client/api"
@@ -106,13 +108,14 @@ func (d *Director) findNode(ctx context.Context, a Actor, id api.NodeID, n need)
 // recheck is how often it is asked whether who reads a stream still may, though nothing was heard of its access.
 const recheck = 15 * time.Second
 
-// whileReachable gives a context for a stream that goes on: it ends when the actor may not have it any more, at once where a share
-// or the account has ended, soon where the application has. still tells whether it may; stop ends the context at once.
+// whileReachable gives a context for a stream that goes on: it ends when the actor may not have it any more, at once where a share,
+// the account, or the token or certificate has ended that it was begun by, soon where one of those has ended by itself or the
+// application has. still tells whether it may; stop ends the context at once.
 func (d *Director) whileReachable(ctx context.Context, a Actor, still func(*store.Read) error) (_ context.Context, stop context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	quiet := store.WithTrail(ctx, nil)
 	ended := make(chan struct{})
-	changed, unwatch := d.WatchAccess(a.ID)
+	changed, unwatch := d.feed.watch(accessKey(a.ID))
 	go func() {
 		defer close(ended)
 		defer unwatch()
@@ -134,19 +137,38 @@ func (d *Director) whileReachable(ctx context.Context, a Actor, still func(*stor
 	return ctx, func() { cancel(); <-ended }
 }
 
-// outOfReach tells whether an account has ended, or what still asks for. That it cannot be told now ends nothing.
+// outOfReach tells whether an actor is closed out, or what still asks for has ended. That it cannot be told now ends nothing.
 func (d *Director) outOfReach(ctx context.Context, a Actor, still func(*store.Read) error) bool {
-	closed := false
 	err := d.store.View(ctx, func(r *store.Read) error {
-		u, err := r.User(a.ID)
-		if closed = u.Disabled; err != nil || closed {
+		if err := opens(r, a); err != nil {
 			return err
 		}
 		return still(r)
 	})
 	code := api.CodeFrom(problem(err))
-	return closed || code == api.CodeNotFound || code == api.CodeForbidden
+	return code == api.CodeNotFound || code == api.CodeForbidden
 }
+
+// opens asks whether that by which an actor is known opens its account still, or gives ErrNotFound.
+func opens(r *store.Read, a Actor) (err error) {
+	var u store.User
+	switch {
+	case a.TokenHash != "":
+		_, _, err = r.TokenUser(a.TokenHash)
+	case a.Serial != "":
+		_, _, err = r.CertificateUser(a.Serial)
+	default:
+		if u, err = r.User(a.ID); err == nil && u.Disabled {
+			err = fmt.Errorf("user %q is disabled: %w", u.Name, store.ErrNotFound)
+		}
+	}
+	return err
+}
+
+// accessChanged wakes the streams of a user, which look whether they may go on.
+func (d *Director) accessChanged(user api.UserID) { d.feed.changed(accessKey(user)) }
+
+func accessKey(user api.UserID) string { return "u" + strconv.FormatInt(int64(user), 10) }
 
 // stillApplication asks for an application.
 func stillApplication(a Actor, id api.ApplicationID, n need) func(*store.Read) error {

@@ -20,6 +20,8 @@ type Actor struct {
 	Admin bool
 
 	Credential string // by what it is known, for people; "" where that does not matter
+	TokenHash  string // of the token by which it is known; "": by another
+	Serial     string // of the certificate by which it is known; "": by another
 }
 
 // defaultCloud is the cloud of [iaas].

@@ -83,9 +83,13 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 	var certificate string
 	var n store.Node
 	var v store.Application
-	// Who has no valid token is turned away without a turn to write.
-	err = d.store.View(ctx, func(r *store.Read) error {
-		_, err := r.NodeByJoinToken(in.Node, in.Token)
+	store.Names(ctx, "node", string(in.Node))
+	// Who has no valid token is turned away without a turn to write. For the audit log the token proves who it is, also where the
+	// key is refused.
+	err = d.store.View(ctx, func(r *store.Read) (err error) {
+		if n, v, err = invited(r, in); err == nil {
+			r.ProvenNode(n, v)
+		}
 		return err
 	})
 	if err == nil {
@@ -126,12 +130,18 @@ func (d *Director) Join(ctx context.Context, in api.JoinRequest) (api.JoinAnswer
 	}, nil
 }
 
-// bind records the machine's first call: from now on the node is this key's, and it trusts what the answer brings.
-func bind(tx *store.Tx, in api.JoinRequest, key, trust string) (n store.Node, v store.Application, err error) {
-	if n, err = tx.NodeByJoinToken(in.Node, in.Token); err != nil {
+// invited gives the node, and its application, that the token of a request is of.
+func invited(r *store.Read, in api.JoinRequest) (n store.Node, v store.Application, err error) {
+	if n, err = r.NodeByJoinToken(in.Node, in.Token); err != nil {
 		return n, v, err
 	}
-	if v, err = tx.Application(n.Application); err != nil {
+	v, err = r.Application(n.Application)
+	return n, v, err
+}
+
+// bind records the machine's first call: from now on the node is this key's, and it trusts what the answer brings.
+func bind(tx *store.Tx, in api.JoinRequest, key, trust string) (n store.Node, v store.Application, err error) {
+	if n, v, err = invited(&tx.Read, in); err != nil {
 		return n, v, err
 	}
 	n, err = tx.Step(n.ID, life.NodeJoined, store.NodeChange{
@@ -267,9 +277,10 @@ func (d *Director) actingManager(ctx context.Context, id certs.Identity) (store.
 	return n, nil
 }
 
-// alarm writes something that somebody should look at into the history of a node's application.
+// alarm writes something that somebody should look at into the history of a node's application. It leaves no entry in the
+// audit log: what gave the alarm was refused, and its request leaves one that says so.
 func (d *Director) alarm(ctx context.Context, node api.NodeID, kind, text string) {
-	err := d.store.Update(ctx, "alarm", func(tx *store.Tx) error {
+	err := d.store.Update(store.WithTrail(ctx, nil), "alarm", func(tx *store.Tx) error {
 		n, err := tx.Node(node)
 		if err != nil {
 			return err

@@ -93,14 +93,15 @@ func (d *Director) Authenticate(ctx context.Context, token api.Secret) (Actor, e
 		return Actor{}, problem(err)
 	}
 	d.tokenUsed(ctx, t, now)
-	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin, Credential: "token " + t.Label()}, nil
+	return Actor{ID: u.ID, Name: u.Name, Admin: u.Role == api.RoleAdmin, Credential: "token " + t.Label(), TokenHash: hash}, nil
 }
 
-// Logout ends a token.
-func (d *Director) Logout(ctx context.Context, token api.Secret) error {
+// Logout ends a token of the actor.
+func (d *Director) Logout(ctx context.Context, a Actor, token api.Secret) error {
 	hash, ok := auth.HashToken(token)
 	if !ok {
 		return nil
 	}
+	defer d.accessChanged(a.ID)
 	return problem(d.store.Update(ctx, "user.logout", func(tx *store.Tx) error { return tx.DeleteToken(hash) }))
 }

@@ -34,15 +34,13 @@ func (d *Director) userCaller(ctx context.Context, peer mtls.Peer) (wire.Caller,
 	var now time.Time
 	err := d.store.View(ctx, func(r *store.Read) (err error) {
 		now = r.Now()
-		if c, err = r.Certificate(peer.Serial); err == nil {
-			u, err = r.User(c.User)
-		}
+		u, c, err = r.CertificateUser(peer.Serial)
 		return err
 	})
 	switch {
 	case err != nil && !notFound(err):
 		return wire.Caller{}, problem(err)
-	case err != nil || !c.Revoked.IsZero() || u.Disabled || c.Identity != peer.Identity.String():
+	case err != nil || c.Identity != peer.Identity.String():
 		return wire.Caller{}, errRevoked()
 	}
 	if now.Sub(c.Used) >= useGrain {

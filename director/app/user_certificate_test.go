@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"net/http/httptrace"
+	"sync"
 	"testing"
 	"time"
 
@@ -166,26 +167,54 @@ func TestRotationWaitsForUsers(t *testing.T) {
 	}
 }
 
-// What follows something ends when the certificate that it was begun with is revoked.
-func TestRevocationCutsStreams(t *testing.T) {
+// What follows something ends at once when that which it was begun with ends: a certificate, a token or a login. What was begun
+// otherwise goes on.
+func TestStreamsEndWithWhatOpenedThem(t *testing.T) {
 	d := start(t, directortest.Options{})
 	alice := user(t, d, "alice")
-	c, _ := certified(t, d, "alice", "laptop")
-	must[api.Application](t)(c.CreateApplication(t.Context(), api.ApplicationCreate{Name: "shop"}))
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	login := session(t, d, "alice", secret)
+	must[api.Application](t)(login.CreateApplication(t.Context(), api.ApplicationCreate{Name: "shop"}))
+	made := must[api.TokenCreated](t)(login.CreateToken(t.Context(), api.TokenCreate{Name: "ci"}))
+	ci := must[*director.Client](t)(director.New(director.Config{URL: d.URL, CA: d.CA(), Token: made.Token}))
+	laptop, _ := certified(t, d, "alice", "laptop")
+	ends := []struct {
+		name string
+		of   *director.Client
+		end  func(context.Context) error
+	}{
+		{"a revoked certificate", laptop, func(ctx context.Context) error { return d.RevokeCertificate(ctx, alice, "me", "laptop") }},
+		{"a revoked token", ci, func(ctx context.Context) error { return d.RevokeToken(ctx, alice, "me", "ci") }},
+		{"logging out", login, login.Logout},
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second) // before they would look by themselves
 	defer cancel()
-	seen := 0
-	for _, err := range c.FollowApplicationEvents(ctx, "shop", 0) {
-		if err != nil {
-			break
+	ended := make([]chan struct{}, len(ends))
+	for i, e := range ends {
+		begun := make(chan struct{})
+		ended[i] = make(chan struct{})
+		go func() {
+			defer close(ended[i])
+			first := sync.OnceFunc(func() { close(begun) })
+			for range e.of.FollowApplicationEvents(ctx, "shop", 0) {
+				first()
+			}
+		}()
+		<-begun
+	}
+	for i, e := range ends {
+		if err := e.end(ctx); err != nil {
+			t.Fatalf("%s: %v", e.name, err)
 		}
-		if seen++; seen == 1 {
-			if err := d.RevokeCertificate(ctx, alice, "me", "laptop"); err != nil {
-				t.Fatal(err)
+		<-ended[i]
+		if ctx.Err() != nil {
+			t.Fatalf("the stream goes on after %s", e.name)
+		}
+		for j := i + 1; j < len(ends); j++ {
+			select {
+			case <-ended[j]:
+				t.Errorf("%s ended the stream of another, before %s", e.name, ends[j].name)
+			default:
 			}
 		}
-	}
-	if ctx.Err() != nil || seen == 0 {
-		t.Errorf("after %d events the stream goes on: %v", seen, ctx.Err())
 	}
 }

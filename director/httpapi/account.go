@@ -27,7 +27,7 @@ func (s *server) accountRoutes() {
 	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/logout", ID: "logout", Summary: "End the token that calls"},
 		user(), func(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
 			token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-			if err := s.director.Logout(r.Context(), api.Secret(token)); err != nil {
+			if err := s.director.Logout(r.Context(), actor(r.Context()), api.Secret(token)); err != nil {
 				return err
 			}
 			w.WriteHeader(http.StatusNoContent)

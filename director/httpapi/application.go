@@ -59,15 +59,15 @@ func (s *server) applicationRoutes() {
 		wire.QueryText("after", "Next of the page before, or the id of an event"), wire.QueryNumber("limit", 1, maxPage, "At most so many items; default 100"),
 		wire.QueryFlag("follow", "Go on with the events that come"),
 	}},
-		view(), s.whileOpen(s.events))
+		view(), s.events)
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "application-log", Summary: "Log of the manager as text", Query: logQuery()},
-		view(), s.whileOpen(func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		view(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			text, err := s.director.ApplicationLog(r.Context(), actor(r.Context()), path("application"), logRange(r))
 			if err != nil {
 				return err
 			}
 			return copyText(w, text)
-		}))
+		})
 }
 
 func (s *server) events(w http.ResponseWriter, r *http.Request, path func(string) string) error {

@@ -119,6 +119,42 @@ func TestAuditShowsEverybodyTheirOwn(t *testing.T) {
 	}
 }
 
+// A machine that joins is known by its join token, whether it is let in or not; one with another token is nobody.
+func TestJoinsAreAuditedByNode(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	join := request{method: http.MethodPost, path: "/v1/join"}
+	for _, in := range []struct{ node, token string }{{ownAgent, w.Cloud.Token(ownAgent).Reveal()}, {ownAgent, "of nothing"}, {goneNode, "of nothing"}} {
+		join.body = w.requestBody(fmt.Sprintf(`{"node":%q,"token":%q,"csr":"$CSR","overlay_key":%q,"boot_id":"b","version":"v","data_plane":"none"}`, in.node, in.token, strings.Repeat("A", 43)+"="))
+		if got := w.call(t, w.callers["anonymous"], join); got.status != http.StatusForbidden {
+			t.Fatalf("join as %s: %d %.200s", in.node, got.status, got.body)
+		}
+	}
+	want := []string{
+		"manager n1 done join token application shop (1), node n1", "agent n2 done join token application shop (1), node n2",
+		"agent n2 forbidden join token application shop (1), node n2", "anonymous forbidden  node n2", "anonymous forbidden  node n99",
+	}
+	var seen []string
+	for range 100 { // the last is written when the answer has been read already
+		seen = nil
+		for _, e := range w.audited(t, "admin", "action=join") {
+			seen = append(seen, e.Who+" "+e.Outcome+" "+e.Credential+" "+e.Object)
+			if e.Address != "127.0.0.1" {
+				t.Errorf("%+v is from nowhere", e)
+			}
+		}
+		if len(seen) >= len(want) {
+			break
+		}
+	}
+	if !slices.Equal(seen, want) {
+		t.Errorf("entries\n%s\nwant\n%s", strings.Join(seen, "\n"), strings.Join(want, "\n"))
+	}
+	if list := w.audited(t, "owner", "application=shop&action=join&failed=true"); len(list) != 1 || list[0].Who != "agent n2" {
+		t.Errorf("the owner sees %+v", list)
+	}
+}
+
 // Refusals that come in floods are counted, and what others do is not lost among them.
 func TestFloodsAreCounted(t *testing.T) {
 	t.Parallel()

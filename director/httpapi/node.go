@@ -29,7 +29,7 @@ func (s *server) nodeRoutes() {
 			return answer(s.director.Node(ctx, actor(ctx), api.NodeID(in.Node)))
 		})
 	s.api.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/nodes/{node}/exec", ID: "exec", Summary: "Run a command on a machine (answer lines of ExecFrame)", MaxBody: execBody, Body: api.ExecRequest{}},
-		operate(), s.whileOpen(func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		operate(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			var in api.ExecRequest
 			if err := wire.Decode(r, &in); err != nil {
 				return err
@@ -39,21 +39,21 @@ func (s *server) nodeRoutes() {
 				return err
 			}
 			return sendFrames(w, frames)
-		}))
+		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/console", ID: "console", Summary: "What the machine has printed on its console, as text"},
-		operate(), s.whileOpen(func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		operate(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			text, err := s.director.Console(r.Context(), actor(r.Context()), api.NodeID(path("node")))
 			if err != nil {
 				return err
 			}
 			return copyText(w, text)
-		}))
+		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "node-log", Summary: "A log of the machine as text", Query: append(logQuery(), wire.QueryText("name", "Which; default the agent's own"))},
-		view(), s.whileOpen(func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		view(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			text, err := s.director.NodeLog(r.Context(), actor(r.Context()), api.NodeID(path("node")), r.URL.Query().Get("name"), logRange(r))
 			if err != nil {
 				return err
 			}
 			return copyText(w, text)
-		}))
+		})
 }

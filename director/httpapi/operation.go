@@ -31,8 +31,8 @@ func (s *server) operationRoutes() {
 			return answer(s.director.CancelOperation(ctx, actor(ctx), api.OperationID(in.Operation)))
 		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/watch", ID: "watch-operation", Summary: "The operation after each change, as server-sent events, until it has ended"},
-		view(), s.whileOpen(func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		view(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			id := api.OperationID(path("operation"))
 			return sendEvents(w, s.director.WatchOperation(r.Context(), actor(r.Context()), id), func(api.Operation) string { return "" })
-		}))
+		})
 }

@@ -73,13 +73,13 @@ func (s *server) authenticate(r *http.Request) (wire.Caller, error) {
 	if err != nil {
 		return wire.Caller{}, err
 	}
-	return wire.Caller{Kind: wire.KindUser, User: actor.ID, UserName: actor.Name, Admin: actor.Admin, Credential: actor.Credential}, nil
+	return wire.Caller{Kind: wire.KindUser, User: actor.ID, UserName: actor.Name, Admin: actor.Admin, TokenHash: actor.TokenHash, Credential: actor.Credential}, nil
 }
 
 // actor is the user that calls.
 func actor(ctx context.Context) app.Actor {
 	c := wire.CallerFrom(ctx)
-	return app.Actor{ID: c.User, Name: c.UserName, Admin: c.Admin}
+	return app.Actor{ID: c.User, Name: c.UserName, Admin: c.Admin, TokenHash: c.TokenHash, Serial: c.Serial}
 }
 
 // body is an answer with a JSON body.

@@ -90,12 +90,12 @@ func (s *server) serviceRoutes() {
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "service-log", Summary: "Logs of a service as text, each line with its node", Query: []wire.Query{
 		logQuery()[0], wire.QueryText("kind", "Which: agent, error or access; default agent"),
 	}},
-		view(), s.whileOpen(func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+		view(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			kind := cmp.Or(api.LogKind(r.URL.Query().Get("kind")), api.LogAgent)
 			text, err := s.director.ServiceLog(r.Context(), actor(r.Context()), path("application"), path("service"), kind, logRange(r))
 			if err != nil {
 				return err
 			}
 			return copyText(w, text)
-		}))
+		})
 }

@@ -55,6 +55,26 @@ func (r *Read) Certificate(serial string) (Certificate, error) {
 	return row.certificate(), rowError(err, "certificate %s", serial)
 }
 
+// CertificateUser gives the certificate with that serial and its user. ErrNotFound when it was not issued here, is revoked or has
+// ended, or its user is disabled.
+func (r *Read) CertificateUser(serial string) (User, Certificate, error) {
+	c, err := r.Certificate(serial)
+	if err == nil && (!c.Revoked.IsZero() || !c.NotAfter.After(r.now)) {
+		err = fmt.Errorf("certificate %s opens nothing any more: %w", serial, ErrNotFound)
+	}
+	if err != nil {
+		return User{}, Certificate{}, err
+	}
+	u, err := r.User(c.User)
+	if err == nil && u.Disabled {
+		err = fmt.Errorf("certificate of a disabled user: %w", ErrNotFound)
+	}
+	if err != nil {
+		return User{}, Certificate{}, err
+	}
+	return u, c, nil
+}
+
 // CertificatesOf gives all certificates of an identity, the oldest first.
 func (r *Read) CertificatesOf(identity string) ([]Certificate, error) {
 	var rows []certificateRow

@@ -69,6 +69,18 @@ func (tx *Tx) Proven(u User) {
 	}
 }
 
+// ProvenNode tells that the request has turned out to be of the machine of a node of v, by its join token.
+func (r *Read) ProvenNode(n Node, v Application) {
+	if r.trail == nil {
+		return
+	}
+	r.trail.Who, r.trail.Credential = "agent "+string(n.ID), "join token"
+	if n.IsManager() {
+		r.trail.Who = "manager " + string(n.ID)
+	}
+	r.trail.about(v)
+}
+
 // Written tells whether a transaction has left an entry.
 func (t *Trail) Written() bool {
 	t.mu.Lock()

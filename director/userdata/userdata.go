@@ -23,7 +23,8 @@ var bootScript string
 var boot = template.Must(template.New("boot").Option("missingkey=error").
 	Funcs(template.FuncMap{"quote": quote}).Parse(bootScript))
 
-// Script gives the user-data of one machine. Its bootstrap holds a join token and no other secret.
+// Script gives the user-data of one machine. Its bootstrap holds a join token and no other secret. What a shell would not
+// print as it is here is refused.
 func Script(b api.Bootstrap) ([]byte, error) {
 	director, err := url.Parse(b.Director)
 	if err != nil || director.Scheme != "https" || director.Hostname() == "" {
@@ -53,7 +54,13 @@ func Script(b api.Bootstrap) ([]byte, error) {
 		"Version":   b.Code.Version,
 		"Program":   program,
 	})
-	return out.Bytes(), err
+	if err == nil && bytes.IndexByte(out.Bytes(), 0) >= 0 {
+		err = fmt.Errorf("user-data of node %s: it would hold a zero byte, which a shell leaves out", b.Node)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // quote makes one word of a POSIX shell.
