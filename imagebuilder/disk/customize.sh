@@ -63,9 +63,11 @@ set -eu
 dir=/var/lib/cloud/instance/conpaas
 case $1 in
 take)
+	set -- /var/lib/cloud/instance/scripts/part-*
+	[ -e "$1" ] || exit 0
 	rm -rf "$dir"
 	mkdir -m 700 "$dir"
-	mv /var/lib/cloud/instance/scripts/part-* "$dir"
+	mv "$@" "$dir"
 	;;
 run)
 	set -- "$dir"/part-*
@@ -84,7 +86,8 @@ Description=ConPaaS machine, by its user-data
 Wants=network-online.target
 After=network-online.target cloud-init.service
 Before=cloud-final.service
-ConditionPathExistsGlob=/var/lib/cloud/instance/scripts/part-*
+ConditionPathExistsGlob=|/var/lib/cloud/instance/scripts/part-*
+ConditionPathExistsGlob=|/var/lib/cloud/instance/conpaas/part-*
 
 [Service]
 ExecStartPre=/usr/lib/conpaas/user-data take
@@ -103,7 +106,5 @@ WantedBy=multi-user.target
 END
 
 chroot "$root" systemctl --quiet enable systemd-networkd systemd-networkd-wait-online systemd-resolved systemd-timesyncd \
-	ssh cloud-init-local cloud-init cloud-config cloud-final conpaas
+	ssh getty@tty1 cloud-init-local cloud-init cloud-config cloud-final conpaas
 chroot "$root" systemctl --quiet set-default multi-user.target
-# What a machine without people has no use for.
-chroot "$root" systemctl --quiet mask getty@tty1.service serial-getty@ttyS0.service
