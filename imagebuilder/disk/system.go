@@ -1,0 +1,24 @@
+package disk
+
+import _ "embed"
+
+// Setup is a shell script for the empty root file system, which is its argument ($1), before any package is there, as a
+// setup hook of mmdebstrap: what the packages' own scripts must find, so that the initial ram disk is made once.
+//
+//go:embed setup.sh
+var Setup string
+
+// Customize is a shell script for the root file system, which is its argument ($1), when all packages are installed and
+// what belongs to one machine is removed, as mmdebstrap's last customize hook: what makes a virtual machine of it.
+//
+//go:embed customize.sh
+var Customize string
+
+// Packages gives the Debian packages that a virtual machine of an architecture (as Debian names it) needs beside those
+// of a container.
+func Packages(arch string) []string {
+	return []string{
+		"linux-image-cloud-" + arch, "initramfs-tools", "systemd-sysv", "udev", "dbus", "systemd-resolved", "systemd-timesyncd",
+		"cloud-init", "cloud-guest-utils", "e2fsprogs", "openssh-server",
+	}
+}
