@@ -40,6 +40,8 @@ func currentMode(runtime string) mode {
 		return rootMode()
 	case runtime == RuntimeProcess:
 		return userMode(place, "RUNTIME process needs root: only control groups hold such machines together")
+	case runtime == RuntimeVM:
+		return userMode(place, "RUNTIME vm needs root: only control groups hold such machines together")
 	case !inside:
 		return userMode(place, "an ordinary user's machines need a user namespace, and this program has not entered one")
 	}
@@ -107,8 +109,11 @@ func checkDevice(path string) error {
 
 // Isolation says how machines are kept from the host and from each other.
 func (c *Cloud) Isolation() string {
-	if c.set.runtime == RuntimeProcess {
+	switch c.set.runtime {
+	case RuntimeProcess:
 		return "none: machines are processes of the host"
+	case RuntimeVM:
+		return "machines are virtual, each in a process of qemu without rights, with a system call filter and no network but its own"
 	}
 	return c.mode.isolation
 }
@@ -135,7 +140,7 @@ func (c *Cloud) usable(op string) error {
 
 // enter brings the program of an ordinary user to where containers can be. It is the Enter of the driver.
 func enter(ctx context.Context, dir string, options map[string]string) (func(context.Context) ([]string, error), error) {
-	if options["RUNTIME"] == RuntimeProcess {
+	if options["RUNTIME"] == RuntimeProcess || options["RUNTIME"] == RuntimeVM {
 		return nil, nil
 	}
 	if err := userns.Enter(ctx, dir); err != nil {
