@@ -99,7 +99,6 @@ func parse(values map[string]string, c cloud.Config, m mode) (settings, error) {
 	default:
 		return s, fmt.Errorf("RUNTIME %q is none of %s, %s and %s", s.runtime, RuntimeContainer, RuntimeVM, RuntimeProcess)
 	}
-	values["MEMORY_MIB"] = cmp.Or(values["MEMORY_MIB"], memory)
 	for _, path := range paths {
 		if !filepath.IsAbs(path) {
 			return s, fmt.Errorf("path %q is not absolute", path)
@@ -109,13 +108,14 @@ func parse(values map[string]string, c cloud.Config, m mode) (settings, error) {
 		}
 	}
 	var err error
-	number := func(name string, low, high int) int {
-		n, bad := strconv.Atoi(values[name])
+	within := func(name, value string, low, high int) int {
+		n, bad := strconv.Atoi(value)
 		if err == nil && (bad != nil || n < low || n > high) {
-			err = fmt.Errorf("%s %q is no number from %d to %d", name, values[name], low, high)
+			err = fmt.Errorf("%s %q is no number from %d to %d", name, value, low, high)
 		}
 		return n
 	}
+	number := func(name string, low, high int) int { return within(name, values[name], low, high) }
 	ports := func(name string) [2]uint16 {
 		first, last, ok := strings.Cut(values[name], "-")
 		a, bad1 := strconv.ParseUint(first, 10, 16)
@@ -127,7 +127,7 @@ func parse(values map[string]string, c cloud.Config, m mode) (settings, error) {
 	}
 	s.port = uint16(number("DIRECTOR_PORT", 1, 65535))
 	s.underlay, s.publish = ports("UNDERLAY_PORTS"), ports("PUBLISH_PORTS")
-	s.memoryMiB = number("MEMORY_MIB", 16, 1<<24)
+	s.memoryMiB = within("MEMORY_MIB", cmp.Or(values["MEMORY_MIB"], memory), 16, 1<<24)
 	s.cpus = number("CPUS", 0, 4096)
 	s.processes = number("PROCESSES", 16, 1<<22)
 	s.ids = m.ids(uint32(number("FIRST_ID", ids, 1<<31-ids)))

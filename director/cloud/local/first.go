@@ -25,8 +25,8 @@ type first struct {
 	flags uintptr    // of clone: namespaces of its own
 }
 
-// boot joins the control group ($1), notes the pid ($2), says so on descriptor 3 and becomes the machine's program.
-const boot = `echo $$ > "$1/cgroup.procs" && echo $$ > "$2" && echo joined >&3 && exec 3>&- && shift 2 && exec "$@"`
+// boot joins the control group ($1), where there are any, notes the pid ($2), says so on descriptor 3 and becomes the machine's program.
+const boot = `{ [ -z "$1" ] || echo $$ > "$1/cgroup.procs"; } && echo $$ > "$2" && echo joined >&3 && exec 3>&- && shift 2 && exec "$@"`
 
 func (c *Cloud) pidFile(id cloud.MachineID) string { return filepath.Join(c.at.machine(id), "pid") }
 
@@ -49,14 +49,17 @@ func (c *Cloud) begun(id cloud.MachineID) (task.Task, bool) {
 		return task.Task{}, false
 	}
 	t, err := task.Of(pid)
-	return t, err == nil && t.Alive() && c.groups.Member(pid, c.at.group(id))
+	return t, err == nil && t.Alive() && c.held.Member(pid, c.at.group(id))
 }
 
 // first starts the first process; it prints to the machine's console and outlives the call.
 func (c *Cloud) first(ctx context.Context, id cloud.MachineID, f first) (task.Task, error) {
-	group, err := c.groups.Make(c.at.group(id))
-	if err != nil {
-		return task.Task{}, err
+	group := ""
+	if c.mode.limits {
+		var err error
+		if group, err = c.groups.Make(c.at.group(id)); err != nil {
+			return task.Task{}, err
+		}
 	}
 	console, err := openConsole(c.at.console(id))
 	if err != nil {

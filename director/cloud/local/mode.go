@@ -40,8 +40,6 @@ func currentMode(runtime string) mode {
 		return rootMode()
 	case runtime == RuntimeProcess:
 		return userMode(place, "RUNTIME process needs root: only control groups hold such machines together")
-	case runtime == RuntimeVM:
-		return userMode(place, "RUNTIME vm needs root: only control groups hold such machines together")
 	case !inside:
 		return userMode(place, "an ordinary user's machines need a user namespace, and this program has not entered one")
 	}
@@ -109,11 +107,14 @@ func checkDevice(path string) error {
 
 // Isolation says how machines are kept from the host and from each other.
 func (c *Cloud) Isolation() string {
-	switch c.set.runtime {
-	case RuntimeProcess:
+	switch rights := "without rights"; {
+	case c.set.runtime == RuntimeProcess:
 		return "none: machines are processes of the host"
-	case RuntimeVM:
-		return "machines are virtual, each in a process of qemu without rights, with a system call filter and no network but its own"
+	case c.set.runtime == RuntimeVM:
+		if !c.mode.limits {
+			rights = "with the rights of the user who runs the director"
+		}
+		return "machines are virtual, each in a process of qemu " + rights + ", with a system call filter and no network but its own"
 	}
 	return c.mode.isolation
 }
@@ -140,7 +141,7 @@ func (c *Cloud) usable(op string) error {
 
 // enter brings the program of an ordinary user to where containers can be. It is the Enter of the driver.
 func enter(ctx context.Context, dir string, options map[string]string) (func(context.Context) ([]string, error), error) {
-	if options["RUNTIME"] == RuntimeProcess || options["RUNTIME"] == RuntimeVM {
+	if options["RUNTIME"] == RuntimeProcess {
 		return nil, nil
 	}
 	if err := userns.Enter(ctx, dir); err != nil {
@@ -157,7 +158,11 @@ func (m mode) unlimited(values, defaults map[string]string) error {
 	if m.limits {
 		return nil
 	}
-	for _, name := range []string{"MEMORY_MIB", "CPUS", "PROCESSES", "FIRST_ID"} {
+	names := []string{"MEMORY_MIB", "CPUS", "PROCESSES", "FIRST_ID"}
+	if values["RUNTIME"] == RuntimeVM { // an emulator gives no more than it has been given
+		names = names[2:]
+	}
+	for _, name := range names {
 		if values[name] != defaults[name] {
 			return fmt.Errorf("%s = %s cannot be kept: the director of an ordinary user has no control groups and no ids of the host; leave it out, or run the director as root", name, values[name])
 		}
