@@ -33,7 +33,7 @@ image; an application is started there, and the image is good when the applicati
 and connected. Nothing stays on the host.
 
 A disk image (raw or qcow2) boots by its own loader in a virtual machine, under SeaBIOS and then under OVMF. The root file
-system of a container (tar) boots as a container. Root is needed for virtual machines.
+system of a container (tar) boots as a container. Both work for an ordinary user as well; what this host lacks is named.
 
 The exit code is 0 only when the image has joined every time.`,
 		Example: "  cpsimage verify conpaas.qcow2\n  cpsimage verify --firmware uefi --timeout 3m conpaas.raw\n  cpsimage verify rootfs.tar",

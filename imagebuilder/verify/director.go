@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -19,6 +20,9 @@ import (
 
 // subnet is the network of the machine: a part of the one for measurements (RFC 2544), which hosts do not use.
 const subnet = "198.18.113.0/24"
+
+// processors of a virtual machine: systemd starts much at once, and two emulated ones boot sooner than one.
+const processors = 2
 
 const (
 	startTime = time.Minute            // of a director
@@ -53,7 +57,7 @@ func start(ctx context.Context, image Image, o Options) (_ *installation, err er
 	d.url = "https://localhost:" + port
 	machines := fmt.Sprintf("RUNTIME = container\nROOTFS = %s\n", image.Path)
 	if image.Disk {
-		machines = fmt.Sprintf("RUNTIME = vm\nIMAGE = %s\nFIRMWARE = %s\n", image.Path, string(o.Firmware))
+		machines = fmt.Sprintf("RUNTIME = vm\nIMAGE = %s\nFIRMWARE = %s\nCPUS = %d\n", image.Path, string(o.Firmware), min(runtime.NumCPU(), processors))
 	}
 	text := fmt.Sprintf("[conpaas]\nDEPLOYMENT_NAME = verify\n\n[iaas]\nDRIVER = local\nSUBNET = %s\n%s\n[director]\nDIRECTOR_URL = %s\n", subnet, machines, d.url)
 	if err := os.WriteFile(d.config(), []byte(text), 0o600); err != nil {

@@ -97,8 +97,11 @@ func join(ctx context.Context, c *director.Client, step func(string)) (Result, e
 	}
 	var on time.Time
 	for e, err := range c.FollowApplicationEvents(ctx, a.ID.String(), 0) {
+		if cause := context.Cause(ctx); cause != nil {
+			return r, cause
+		}
 		if err != nil {
-			return r, errors.Join(context.Cause(ctx), err)
+			return r, err
 		}
 		switch e.Kind {
 		case "node." + string(api.NodeBooting):
@@ -114,7 +117,7 @@ func join(ctx context.Context, c *director.Client, step func(string)) (Result, e
 			return r, fmt.Errorf("the machine has failed: %s", e.Text)
 		}
 	}
-	return r, errors.Join(context.Cause(ctx), errors.New("the director has ended"))
+	return r, errors.New("the director tells nothing any more")
 }
 
 // console gives the end of what the machine printed.
