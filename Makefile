@@ -9,7 +9,7 @@ CACHE   ?= $(CONPAAS_CACHE)
 BENCHED := ./client/e2e ./director/cloud/local ./vpn/wg
 export GOFLAGS := -buildvcs=false
 
-.PHONY: help build image demo test test-unit test-stories bench lint deps go-version clean
+.PHONY: help build image demo test test-unit test-stories test-images bench lint deps go-version clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,15 +33,18 @@ demo: go-version ## show the main job on the local cloud of this machine
 
 test: go-version ## install what the tests need and run all of them
 	@.ci/deps test
-	@$(MAKE) --no-print-directory test-unit lint test-stories
+	@$(MAKE) --no-print-directory test-unit lint test-stories test-images
 
 test-unit: go-version ## unit, conformance and component tests
 	go vet ./...
-	go test -timeout 10m $$(go list ./... | grep -v '/client/e2e')
+	go test -timeout 10m $$(go list ./... | grep -vE '/client/e2e|/imagebuilder/imagetest')
 	go test -timeout 2m -run '^TestArchitecture' ./client/e2e
 
 test-stories: build image ## the real programs against each other on the local cloud
 	go test -timeout 20m -count=1 ./client/e2e
+
+test-images: build ## images that are made and booted for real, in virtual machines under both firmwares and as a container
+	CONPAAS_CACHE=$(CACHE) go test -timeout 20m -count=1 ./imagebuilder/imagetest
 
 bench: go-version ## measure, print a table of figures and write bench.json; BENCH=Scale limits it to benchmarks of that name
 	@.ci/deps test

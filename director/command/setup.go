@@ -13,6 +13,7 @@ import (
 	"conpaas/director/app"
 	"conpaas/director/cloud"
 	"conpaas/director/cloud/all"
+	"conpaas/director/cloud/local"
 	"conpaas/director/config"
 )
 
@@ -81,14 +82,19 @@ func (g *global) read() (*config.Config, error) {
 	return config.Load(g.config, config.Options{Kinds: kinds, Dir: g.data})
 }
 
-// timing is shorter where every machine is on this host.
+// timing is shorter where every machine is on this host. A virtual machine takes its time to boot all the same, where its
+// processor is emulated.
 func (s *setup) timing() app.Timing {
-	for _, c := range s.clouds {
-		if c.Kind != "local" {
+	t := app.Timing{Boot: 2 * time.Minute, Replace: time.Minute, Stray: 20 * time.Second, Sweep: 5 * time.Second}
+	for _, c := range s.config.Clouds {
+		switch {
+		case c.Kind != "local":
 			return app.Timing{}
+		case c.Options["RUNTIME"] == local.RuntimeVM:
+			t.Boot = 0
 		}
 	}
-	return app.Timing{Boot: 2 * time.Minute, Replace: time.Minute, Stray: 20 * time.Second, Sweep: 5 * time.Second}
+	return t
 }
 
 func (s *setup) url() *url.URL { return s.config.URL }

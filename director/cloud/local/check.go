@@ -75,7 +75,7 @@ func verdict(name string, attempt func() error, good string) api.Check {
 // checkGroups looks for the controllers that limit machines.
 func (c *Cloud) checkGroups() error {
 	found, err := cgroup.Find()
-	if err != nil || c.set.runtime == RuntimeProcess {
+	if err != nil || c.set.runtime != RuntimeContainer {
 		return err
 	}
 	missing, err := found.Missing("cpu", "memory", "pids", "devices")
@@ -111,17 +111,22 @@ func (k *containers) check(ctx context.Context) []api.Check {
 		}, "its file system can be shown to machines"),
 		verdict("TUN device", func() error { return k.cloud.mode.checkTUN(dir) }, "machines can open it"),
 		verdict("ROOTFS", k.checkRootfs, k.cloud.set.rootfs),
-		verdict("SUBNET", func() error {
-			if err := apart(k.cloud.set.subnet); err != nil && !k.cloud.inUse() {
-				return err
-			}
-			return nil
-		}, fmt.Sprintf("%s is inside the cloud's own namespace", k.cloud.set.subnet)),
+		k.checkSubnet(),
 	}
 	if checks[0].OK {
 		checks[0].Detail = version
 	}
 	return checks
+}
+
+// checkSubnet looks for a network of the host in the place of the cloud's.
+func (k *bridged) checkSubnet() api.Check {
+	return verdict("SUBNET", func() error {
+		if err := apart(k.cloud.set.subnet); err != nil && !k.cloud.inUse() {
+			return err
+		}
+		return nil
+	}, fmt.Sprintf("%s is inside the cloud's own namespace", k.cloud.set.subnet))
 }
 
 // inUse tells whether the cloud has machines, whose network cannot be changed any more.

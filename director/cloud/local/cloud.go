@@ -21,6 +21,7 @@ import (
 	"conpaas/director/cloud/local/bridge"
 	"conpaas/director/cloud/local/cgroup"
 	"conpaas/director/cloud/local/fault"
+	"conpaas/director/cloud/local/qemu"
 	"conpaas/director/cloud/local/rootfs"
 	"conpaas/director/cloud/local/runc"
 	"conpaas/director/cloud/local/task"
@@ -95,28 +96,29 @@ func newCloud(c cloud.Config, s settings, m mode) *Cloud {
 		config: c, set: s, mode: m, at: newLayout(c.Dir, m), slots: make(chan struct{}, 2*runtime.NumCPU()),
 		machines: map[cloud.MachineID]*machine{}, tokens: map[string]*machine{},
 	}
-	if s.runtime == RuntimeProcess {
+	switch s.runtime {
+	case RuntimeProcess:
 		l.kind = &processes{cloud: l}
-	} else {
-		l.kind = &containers{
-			cloud: l, runc: runc.Runtime{State: l.at.runc()}, images: rootfs.Store{Dir: l.at.images()},
-		}
+	case RuntimeVM:
+		l.kind = newVMs(l)
+	default:
+		l.kind = &containers{bridged: bridged{cloud: l}, runc: runc.Runtime{State: l.at.runc()}, images: rootfs.Store{Dir: l.at.images()}}
 	}
 	return l
 }
 
-// Listener is where containers reach the director; nil for processes, and before Start.
+// Listener is where machines reach the director; nil for processes, and before Start.
 func (c *Cloud) Listener() net.Listener { return c.listener }
 
 // RelaySocket opens the UDP port of the number that the director's TCP port has.
 func (c *Cloud) RelaySocket() (*net.UDPConn, error) {
-	k, ok := c.kind.(*containers)
-	if !ok || k.net == nil {
+	k, ok := c.kind.(interface{ network() *bridge.Network })
+	if !ok || k.network() == nil {
 		return nil, c.wrong("relay", "the cloud has no network for a relay, or is not started")
 	}
 	at := netip.AddrPortFrom(address.Gateway(c.set.subnet), c.set.port)
 	var conn *net.UDPConn
-	err := k.net.Namespace.Do(func() (err error) {
+	err := k.network().Namespace.Do(func() (err error) {
 		conn, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(at))
 		return err
 	})
@@ -126,7 +128,7 @@ func (c *Cloud) RelaySocket() (*net.UDPConn, error) {
 	return conn, nil
 }
 
-// DirectorAddress is what containers dial, "" for processes.
+// DirectorAddress is what machines dial, "" for processes.
 func (c *Cloud) DirectorAddress() string {
 	if c.set.runtime == RuntimeProcess {
 		return ""
@@ -134,8 +136,8 @@ func (c *Cloud) DirectorAddress() string {
 	return net.JoinHostPort(address.Gateway(c.set.subnet).String(), fmt.Sprint(c.set.port))
 }
 
-// OverlayActive is true for containers.
-func (c *Cloud) OverlayActive() bool { return c.set.runtime == RuntimeContainer }
+// OverlayActive is false for processes.
+func (c *Cloud) OverlayActive() bool { return c.set.runtime != RuntimeProcess }
 
 // MachineListen reserves the address of the process machine that will be launched with token.
 func (c *Cloud) MachineListen(token string) string {
@@ -218,7 +220,7 @@ func (c *Cloud) form(op string, err error) error {
 	}{
 		{cloud.KindTransient, []error{context.Canceled, context.DeadlineExceeded}},
 		{cloud.KindCapacity, []error{address.ErrFull, bridge.ErrFull, unix.ENOSPC, unix.ENOMEM, unix.EAGAIN, unix.EMFILE, unix.ENFILE}},
-		{cloud.KindPermanent, []error{runc.ErrMissing, runc.ErrRefused, rootfs.ErrImage, exec.ErrNotFound, unix.EPERM, unix.EACCES}},
+		{cloud.KindPermanent, []error{runc.ErrMissing, runc.ErrRefused, qemu.ErrRefused, rootfs.ErrImage, exec.ErrNotFound, unix.EPERM, unix.EACCES}},
 	} {
 		for _, known := range k.errs {
 			if errors.Is(err, known) {

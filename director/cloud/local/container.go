@@ -6,17 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
 
 	"conpaas/client/daemon"
 	"conpaas/director/cloud"
-	"conpaas/director/cloud/local/address"
-	"conpaas/director/cloud/local/bridge"
-	"conpaas/director/cloud/local/forward"
 	"conpaas/director/cloud/local/mount"
 	"conpaas/director/cloud/local/netns"
 	"conpaas/director/cloud/local/rootfs"
@@ -29,51 +24,23 @@ const userData = "/var/lib/conpaas/user-data"
 
 // containers is the runtime container.
 type containers struct {
-	cloud  *Cloud
+	bridged
 	runc   runc.Runtime
 	images rootfs.Store
-	net    *bridge.Network // nil unless it is up
 
 	preparing sync.Mutex // of images
-	mapping   publishing
 }
 
-// port is the place of a machine at the bridge.
-func port(a netip.Addr) bridge.Port {
-	ip := a.As4()
-	return bridge.Port{Name: "m" + hex.EncodeToString(ip[:]), Address: a}
-}
-
-// up opens or makes the namespace with the bridge, and removes the images that no machine uses.
+// up brings the network up, and removes the images that no machine uses.
 func (k *containers) up(_ context.Context, existing []record) error {
-	if err := k.cloud.mode.makeTUN(k.cloud.at.tun); err != nil {
+	if err := k.raise(existing); err != nil {
 		return err
-	}
-	pin := k.cloud.at.netns()
-	space, err := netns.Open(pin)
-	if errors.Is(err, netns.ErrAbsent) {
-		if err = netns.Pin(pin); err == nil {
-			k.cloud.place("start:pinned")
-			space, err = netns.Open(pin)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	k.net = &bridge.Network{
-		Namespace: space, Address: netip.PrefixFrom(address.Gateway(k.cloud.set.subnet), k.cloud.set.subnet.Bits()),
-		Director: k.cloud.set.port, Underlay: k.cloud.set.underlay,
 	}
 	used := map[string]bool{}
-	ports := make([]bridge.Port, 0, len(existing))
 	for _, r := range existing {
 		used[r.Image], used[shared(r)] = true, true
-		ports = append(ports, port(r.Address))
 	}
-	if err := k.net.Up(ports); err != nil {
-		return err
-	}
-	return errors.Join(k.unshare(used), k.images.Tidy(used), k.mapping.open(k.cloud))
+	return errors.Join(k.unshare(used), k.images.Tidy(used))
 }
 
 // unshare takes the shared images away that no machine uses.
@@ -90,43 +57,6 @@ func (k *containers) unshare(used map[string]bool) error {
 		}
 	}
 	return nil
-}
-
-func (k *containers) down() error {
-	if k.net == nil {
-		return nil
-	}
-	k.mapping.end()
-	err := k.net.Namespace.Close()
-	k.net = nil
-	return err
-}
-
-func (k *containers) publish(ctx context.Context, m *machine, port uint16) (string, error) {
-	host, err := k.mapping.publish(ctx, m.id, netip.AddrPortFrom(m.now.Load().Address, port))
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), host).String(), err
-}
-
-func (k *containers) unpublish(ctx context.Context, id cloud.MachineID) error {
-	return k.mapping.unpublish(ctx, id)
-}
-
-func (k *containers) republish(ctx context.Context) {
-	f := &forward.Own{
-		Log: k.cloud.config.Log, Program: k.cloud.config.Program, Dir: k.cloud.at.forward(), Network: k.net.Namespace.File, Place: k.cloud.place,
-	}
-	k.mapping.begin(ctx, f, func(id cloud.MachineID) bool {
-		k.cloud.mu.Lock()
-		defer k.cloud.mu.Unlock()
-		return k.cloud.machines[id] != nil
-	})
-}
-
-func (k *containers) keep(ctx context.Context) { k.mapping.keep(ctx) }
-
-// listen listens inside the cloud's network.
-func (k *containers) listen(ctx context.Context, at netip.AddrPort) (net.Listener, error) {
-	return k.net.Namespace.Listen(ctx, at)
 }
 
 // shared names the place where the image of a machine is shown with the machine's ids.
@@ -280,11 +210,8 @@ func (k *containers) release(ctx context.Context, id cloud.MachineID) error {
 }
 
 func (k *containers) remove(r record) error {
-	if r.Address.IsValid() {
-		if err := k.net.Disconnect(port(r.Address)); err != nil {
-			return err
-		}
+	if err := k.disconnect(r); err != nil {
+		return err
 	}
-	k.cloud.place("erase:disconnected")
 	return errors.Join(rootfs.Overlay{Point: k.cloud.at.root(r.ID)}.Unmount(), k.runc.Forget(string(r.ID)))
 }

@@ -292,7 +292,7 @@ func (h host) first(t *testing.T) map[cloud.MachineID]task.Task {
 // was, and of the machine in the making either nothing or the whole; its token gives exactly one machine, and then
 // nothing is left that does not belong to one of the two.
 func TestCrash(t *testing.T) {
-	for _, kind := range []string{local.RuntimeContainer, local.RuntimeProcess} {
+	for _, kind := range []string{local.RuntimeContainer, local.RuntimeVM, local.RuntimeProcess} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			c := configuration(t, map[string]string{"RUNTIME": kind})

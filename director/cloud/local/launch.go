@@ -80,7 +80,7 @@ func (c *Cloud) checkSpec(spec cloud.Spec) error {
 		return c.wrong(op, "the user-data of %s is no script: it must begin with #!", spec.Token)
 	case len(spec.UserData) > maxUserData:
 		return c.wrong(op, "the user-data of %s has %d bytes, at most %d are allowed", spec.Token, len(spec.UserData), maxUserData)
-	case !c.mode.limits && (spec.MemoryMiB != 0 || spec.CPUs != 0):
+	case !c.mode.limits && c.set.runtime != RuntimeVM && (spec.MemoryMiB != 0 || spec.CPUs != 0):
 		return c.wrong(op, "%d MiB of memory and %d processors cannot be kept: the director of an ordinary user has no control groups; ask for none, or run the director as root", spec.MemoryMiB, spec.CPUs)
 	case spec.MemoryMiB < 0 || spec.CPUs < 0:
 		return c.wrong(op, "%d MiB of memory and %d processors cannot be", spec.MemoryMiB, spec.CPUs)

@@ -120,8 +120,11 @@ func configuration(t testing.TB, options map[string]string) cloud.Config {
 	t.Helper()
 	all := map[string]string{"RUNTIME": local.RuntimeContainer}
 	maps.Copy(all, options)
-	if all["RUNTIME"] == local.RuntimeContainer && all["ROOTFS"] == "" {
+	switch {
+	case all["RUNTIME"] == local.RuntimeContainer && all["ROOTFS"] == "":
 		all["ROOTFS"] = rootDir(t)
+	case all["RUNTIME"] == local.RuntimeVM && all["IMAGE"] == "":
+		all["IMAGE"], all["MEMORY_MIB"] = bootDisk(t), "16"
 	}
 	return cloud.Config{Name: "default", Deployment: "d1", Dir: filepath.Join(t.TempDir(), "cloud"), Options: all, Log: logged(t), Program: program()}
 }
@@ -224,9 +227,9 @@ func until(t testing.TB, what string, condition func() bool) {
 	}
 }
 
-// TestConformance holds both runtimes to the rules of all clouds.
+// TestConformance holds all runtimes to the rules of all clouds.
 func TestConformance(t *testing.T) {
-	for _, kind := range []string{local.RuntimeContainer, local.RuntimeProcess} {
+	for _, kind := range []string{local.RuntimeContainer, local.RuntimeVM, local.RuntimeProcess} {
 		t.Run(kind, func(t *testing.T) {
 			configs := map[cloud.Provider]cloud.Config{}
 			cloudtest.Run(t, func(t *testing.T) cloud.Provider {

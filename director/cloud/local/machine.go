@@ -15,6 +15,7 @@ import (
 
 	"conpaas/client/daemon"
 	"conpaas/director/cloud"
+	"conpaas/director/cloud/local/qemu"
 	"conpaas/director/cloud/local/task"
 )
 
@@ -28,6 +29,7 @@ type record struct {
 	Launched   time.Time       `json:"launched"`
 	Runtime    string          `json:"runtime"`
 	Image      string          `json:"image,omitempty"`    // digest
+	Firmware   qemu.Firmware   `json:"firmware,omitempty"` // of a virtual machine
 	FirstID    uint32          `json:"first_id,omitempty"` // of the host's ids that it runs as
 	MemoryMiB  int             `json:"memory_mib,omitempty"`
 	CPUs       int             `json:"cpus,omitempty"`

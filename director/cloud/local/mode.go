@@ -107,8 +107,14 @@ func checkDevice(path string) error {
 
 // Isolation says how machines are kept from the host and from each other.
 func (c *Cloud) Isolation() string {
-	if c.set.runtime == RuntimeProcess {
+	switch rights := "without rights"; {
+	case c.set.runtime == RuntimeProcess:
 		return "none: machines are processes of the host"
+	case c.set.runtime == RuntimeVM:
+		if !c.mode.limits {
+			rights = "with the rights of the user who runs the director"
+		}
+		return "machines are virtual, each in a process of qemu " + rights + ", with a system call filter and no network but its own"
 	}
 	return c.mode.isolation
 }
@@ -152,7 +158,11 @@ func (m mode) unlimited(values, defaults map[string]string) error {
 	if m.limits {
 		return nil
 	}
-	for _, name := range []string{"MEMORY_MIB", "CPUS", "PROCESSES", "FIRST_ID"} {
+	names := []string{"MEMORY_MIB", "CPUS", "PROCESSES", "FIRST_ID"}
+	if values["RUNTIME"] == RuntimeVM { // an emulator gives no more than it has been given
+		names = names[2:]
+	}
+	for _, name := range names {
 		if values[name] != defaults[name] {
 			return fmt.Errorf("%s = %s cannot be kept: the director of an ordinary user has no control groups and no ids of the host; leave it out, or run the director as root", name, values[name])
 		}

@@ -71,6 +71,17 @@ func TestOrdinaryUser(t *testing.T) {
 	u.leave(t)
 }
 
+// TestOrdinaryUserVM does so with virtual machines.
+func TestOrdinaryUserVM(t *testing.T) {
+	t.Parallel()
+	u := newOrdinary(t)
+	out, err := u.inside("", "-test.v", "-test.run", "^Test(Conformance|Crash)$/^vm$").CombinedOutput()
+	if err != nil || strings.Count(string(out), "\n--- PASS: Test") != 2 {
+		t.Errorf("%v: %s", err, out)
+	}
+	u.leave(t)
+}
+
 // TestOrdinaryUserLimits: what cannot be kept without control groups is refused, not forgotten.
 func TestOrdinaryUserLimits(t *testing.T) {
 	t.Parallel()

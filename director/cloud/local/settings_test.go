@@ -26,7 +26,8 @@ func TestSettings(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "cloud")
 	for _, c := range []struct{ option, value, says string }{
-		{"RUNTIME", "vm", "RUNTIME"},
+		{"RUNTIME", "vm", "IMAGE"},
+		{"RUNTIME", "machine", "RUNTIME"},
 		{"RUNTIM", "container", "RUNTIME"},
 		{"ROOTFS", "relative.tar", "relative.tar"},
 		{"ROOTFS", "/a:b", "/a:b"},
@@ -55,6 +56,13 @@ func TestSettings(t *testing.T) {
 		_, err := driver.Open(t.Context(), cloud.Config{Name: "default", Dir: dir, Options: map[string]string{c.option: c.value}})
 		if cloud.KindOf(err) != cloud.KindPermanent || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s=%s: %v", c.option, c.value, err)
+		}
+	}
+	for option, value := range map[string]string{"IMAGE": "relative.raw", "FIRMWARE": "open"} {
+		options := map[string]string{"RUNTIME": local.RuntimeVM, "IMAGE": "/image.raw"}
+		options[option] = value
+		if _, err := driver.Open(t.Context(), cloud.Config{Dir: dir, Options: options}); err == nil || !strings.Contains(err.Error(), value) {
+			t.Errorf("%s=%s of virtual machines: %v", option, value, err)
 		}
 	}
 	process := map[string]string{"RUNTIME": local.RuntimeProcess, "SUBNET": "10.0.0.0/16"}

@@ -78,7 +78,9 @@ func (c *Cloud) start(ctx context.Context) error {
 	}
 	c.place("start:adopted")
 	if at := c.DirectorAddress(); at != "" {
-		if c.listener, err = c.kind.(*containers).listen(ctx, netip.MustParseAddrPort(at)); err != nil {
+		if c.listener, err = c.kind.(interface {
+			listen(context.Context, netip.AddrPort) (net.Listener, error)
+		}).listen(ctx, netip.MustParseAddrPort(at)); err != nil {
 			return fmt.Errorf("listen for machines on %s: %w", at, err)
 		}
 	}
