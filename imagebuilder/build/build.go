@@ -130,7 +130,7 @@ func (w *work) locked(ctx context.Context) (_ Image, err error) {
 	if err != nil {
 		return Image{}, err
 	}
-	return image, w.times.note(w.cache, w.formatKind(), time.Since(began))
+	return image, noteTime(w.cache, w.formatKind(), time.Since(began))
 }
 
 // recent tells whether what was made then will do for this build.

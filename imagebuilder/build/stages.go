@@ -69,7 +69,7 @@ func (w *work) rootFS(ctx context.Context) (root, error) {
 	if err != nil {
 		return root{}, fmt.Errorf("keep the root file system: %w", err)
 	}
-	return made, w.times.note(w.cache, w.rootKind(), time.Since(began))
+	return made, noteTime(w.cache, w.rootKind(), time.Since(began))
 }
 
 // measure looks into the root file system and tells what its packages would take.

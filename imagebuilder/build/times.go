@@ -3,7 +3,6 @@ package build
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,9 +26,9 @@ func readTimes(cache string) times {
 	return known
 }
 
-// note keeps how long a stage took. The caller has the lock of the cache.
-func (t times) note(cache, kind string, took time.Duration) error {
-	next := maps.Clone(t)
+// noteTime keeps how long a stage took. The caller has the lock of the cache.
+func noteTime(cache, kind string, took time.Duration) error {
+	next := readTimes(cache)
 	next[kind] = took.Seconds()
 	text, err := json.Marshal(next)
 	if err != nil {
