@@ -127,6 +127,39 @@ func TestMachineBoots(t *testing.T) {
 	}
 }
 
+// What the image has for the first boot runs before the program, until it succeeds, and keeps no machine from joining.
+func TestFirstBootScriptOfTheImageRunsOnce(t *testing.T) {
+	t.Parallel()
+	s := newBootServer(t)
+	root := t.TempDir()
+	script := filepath.Join(root, "usr/share/conpaas/firstboot")
+	write := func(text string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(script), 0o755), os.WriteFile(script, []byte(text), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	boot := func() string {
+		t.Helper()
+		out, err := s.boot(t, root, time.Minute, nil)
+		if err != nil || !strings.Contains(out, "started cpsagent") {
+			t.Fatalf("boot: %v\n%s", err, out)
+		}
+		return out
+	}
+	write("#!/bin/sh\nexit 7\n")
+	if out := boot(); !strings.Contains(out, "has failed with status 7") {
+		t.Errorf("nobody is told of the failure:\n%s", out)
+	}
+	write("#!/bin/sh\necho prepared\n")
+	if out := boot(); strings.Index(out, "prepared") > strings.Index(out, "started cpsagent") || !strings.Contains(out, "prepared") {
+		t.Errorf("it did not run before the program:\n%s", out)
+	}
+	if out := boot(); strings.Contains(out, "prepared") {
+		t.Errorf("it ran twice:\n%s", out)
+	}
+}
+
 // A machine that boots again after its first CA certificate was retired trusts the one that it has been given since.
 func TestMachineBootsAfterARotation(t *testing.T) {
 	t.Parallel()

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"conpaas/client/api"
-	"conpaas/director/cloud"
 	"conpaas/director/store"
 )
 
@@ -144,7 +143,7 @@ func serviceKind(t api.ServiceType) (api.ServiceKind, error) {
 	for _, k := range api.Catalogue() {
 		known = append(known, string(k.Type))
 	}
-	return kind, api.InField("type", "service type %q is not known, the nearest is %s; there are: %s", t, cloud.Nearest(string(t), known), strings.Join(known, ", "))
+	return kind, api.InField("type", "service type %q is not known, the nearest is %s; there are: %s", t, api.Nearest(string(t), known), strings.Join(known, ", "))
 }
 
 // freeName gives the type as name, or the type with a number when it is taken.

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"conpaas/client/api"
 )
 
 // Option is one setting of a kind of cloud. Configuration file, pages, command line and documentation are made from it.
@@ -61,7 +63,7 @@ func (d Driver) Complete(values map[string]string) (map[string]string, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if _, known := full[name]; !known {
-			return nil, fmt.Errorf("a cloud of kind %s has no option %s; the nearest is %s", d.Kind, name, Nearest(name, d.names()))
+			return nil, fmt.Errorf("a cloud of kind %s has no option %s; the nearest is %s", d.Kind, name, api.Nearest(name, d.names()))
 		}
 	}
 	return full, nil

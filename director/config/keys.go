@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"conpaas/director/cloud"
+	"conpaas/client/api"
 )
 
 // The sections that are not clouds' own.
@@ -88,7 +88,7 @@ func (r *reader) unused() {
 	for name, s := range r.sections {
 		if !slices.Contains(names, name) && !s.named {
 			r.fail(s.line, "unknown section [%s]; the nearest known one is [%s], and clouds are named by OTHER_CLOUDS or CONNECTORS in [%s]",
-				name, cloud.Nearest(name, names), sectionCloud)
+				name, api.Nearest(name, names), sectionCloud)
 			continue
 		}
 		for _, e := range s.list {
@@ -117,5 +117,5 @@ func (r *reader) hint(section, key string) string {
 			names = append(names, o.Name)
 		}
 	}
-	return "the nearest known one is " + cloud.Nearest(key, names)
+	return "the nearest known one is " + api.Nearest(key, names)
 }

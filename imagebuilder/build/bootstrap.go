@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"conpaas/imagebuilder/disk"
 	"conpaas/imagebuilder/recipe"
 )
 
@@ -24,6 +25,15 @@ var setupScript string
 
 //go:embed customize.sh
 var customizeScript string
+
+//go:embed preinstall.sh
+var preinstallScript string
+
+//go:embed optimize.sh
+var optimizeScript string
+
+//go:embed lxc.sh
+var lxcScript string
 
 // mergedUsr is the directory of mmdebstrap's own scripts for a merged /usr without the package usrmerge.
 const mergedUsr = "/usr/share/mmdebstrap/hooks/merged-usr"
@@ -43,17 +53,52 @@ type bootstrap struct {
 // options are the arguments of mmdebstrap that the content depends on.
 func options(r recipe.Recipe) []string {
 	out := []string{
-		"--variant=minbase", "--format=tar", "--architectures=" + recipe.Architecture,
+		"--variant=minbase", "--format=tar", "--architectures=" + r.Architecture,
 		"--skip=chroot/policy-rc.d", // setup.sh has one that stays
 		"--skip=output/dev",         // device files are the runtime's, and only root could unpack them
 		`--aptopt=APT::Install-Recommends "false"`, `--aptopt=Acquire::Languages "none"`,
 	}
-	for _, path := range []string{"doc/*", "man/*", "info/*", "locale/*", "lintian/*", "linda/*", "groff/*"} {
-		out = append(out, "--dpkgopt=path-exclude=/usr/share/"+path)
+	if r.Optimize {
+		for _, path := range []string{"doc/*", "man/*", "info/*", "locale/*", "lintian/*", "linda/*", "groff/*"} {
+			out = append(out, "--dpkgopt=path-exclude=/usr/share/"+path)
+		}
+		// Licences must go with the programs.
+		out = append(out, "--dpkgopt=path-include=/usr/share/doc/*/copyright", "--dpkgopt=path-include=/usr/share/locale/locale.alias")
 	}
-	// Licences must go with the programs.
-	return append(out, "--dpkgopt=path-include=/usr/share/doc/*/copyright", "--dpkgopt=path-include=/usr/share/locale/locale.alias",
-		"--include="+strings.Join(r.Packages, ","))
+	return append(out, "--include="+strings.Join(packages(r), ","))
+}
+
+// packages gives those of the recipe with what its format needs.
+func packages(r recipe.Recipe) []string {
+	out := slices.Clone(r.Packages)
+	if r.Format.Disk() {
+		out = append(out, disk.Packages(r.Architecture)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// hook is a script that mmdebstrap runs with the root file system as its argument.
+type hook struct{ name, text string }
+
+// hooks gives the scripts for the empty root file system and for the one with all packages, in the order of their work.
+func hooks(r recipe.Recipe) (setup, customize []hook) {
+	setup = []hook{{"setup.sh", setupScript}}
+	if !(payload{r}).empty() {
+		customize = append(customize, hook{"preinstall.sh", preinstallScript})
+	}
+	customize = append(customize, hook{"customize.sh", customizeScript})
+	if r.Optimize {
+		customize = append(customize, hook{"optimize.sh", optimizeScript})
+	}
+	switch {
+	case r.Format.Disk():
+		setup = append(setup, hook{"disk-setup.sh", disk.Setup})
+		customize = append(customize, hook{"disk.sh", disk.Customize})
+	case r.Format == recipe.FormatLXC:
+		customize = append(customize, hook{"lxc.sh", lxcScript})
+	}
+	return setup, customize
 }
 
 // run gives the path of the archive inside the work directory.
@@ -102,16 +147,26 @@ func (b bootstrap) prepare(ctx context.Context) (args []string, sources string, 
 	if err := os.Chmod(b.work, 0o755); err != nil { // apt downloads as a user of its own
 		return nil, "", err
 	}
-	setup, customize, aptConf := filepath.Join(b.work, "setup.sh"), filepath.Join(b.work, "customize.sh"), filepath.Join(b.work, "apt.conf")
+	aptConf := filepath.Join(b.work, "apt.conf")
 	err = errors.Join(
-		os.WriteFile(setup, []byte(setupScript), 0o755),
-		os.WriteFile(customize, []byte(customizeScript), 0o755),
 		os.WriteFile(filepath.Join(b.work, "sources.list"), []byte(b.sources.image()), 0o644),
 		os.WriteFile(aptConf, []byte(apt), 0o644), // in mode unshare another user id reads it; the host's own is as readable
 		os.Mkdir(filepath.Join(b.work, "tmp"), 0o1777),
+		payload{b.recipe}.write(ctx, b.work),
 	)
 	if err != nil {
 		return nil, "", err
+	}
+	setup, customize := hooks(b.recipe)
+	for i, list := range [][]hook{setup, customize} {
+		option := []string{"--setup-hook=", "--customize-hook="}[i]
+		for _, h := range list {
+			file := filepath.Join(b.work, h.name)
+			if err := os.WriteFile(file, []byte(h.text), 0o755); err != nil {
+				return nil, "", err
+			}
+			args = append(args, option+file)
+		}
 	}
 	keys := 0
 	sources, err = b.sources.build(func(key string) (string, error) {
@@ -127,10 +182,10 @@ func (b bootstrap) prepare(ctx context.Context) (args []string, sources string, 
 		mode = "--mode=unshare"
 	}
 	args = append([]string{
-		mode, "--aptopt=" + aptConf, "--hook-dir=" + mergedUsr, "--setup-hook=" + setup, "--customize-hook=" + customize,
+		mode, "--aptopt=" + aptConf, "--hook-dir=" + mergedUsr,
 		"--dpkgopt=force-unsafe-io", // a build that is cut short is thrown away; customize.sh removes this
-	}, options(b.recipe)...)
-	return args, sources, nil
+	}, args...)
+	return append(args, options(b.recipe)...), sources, nil
 }
 
 // mmdebstrap runs it and tells its steps.
@@ -186,7 +241,9 @@ func (b bootstrap) follow(r io.Reader) []string {
 		}
 		last = append(last, line)
 		last = last[max(0, len(last)-tail):]
-		if text, ok := strings.CutPrefix(line, "I: "); ok {
+		if text, ok := strings.CutPrefix(line, "conpaas: "); ok { // of a script
+			b.step(text)
+		} else if text, ok := strings.CutPrefix(line, "I: "); ok {
 			if i := slices.IndexFunc(steps, func(s [2]string) bool { return strings.HasPrefix(text, s[0]) }); i >= 0 {
 				b.step(steps[i][1])
 			}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -33,7 +33,17 @@ cat >$notes/input
 echo "I: running apt-get update..." >&2
 ` + script + `
 while [ $# -gt 2 ]; do shift; done
-tar --create --file="$1" --files-from=/dev/null
+mkdir -p $notes/root/var/lib/dpkg
+cat >$notes/root/var/lib/dpkg/status <<'E'
+Package: nginx-light
+Status: install ok installed
+Installed-Size: 5
+Architecture: amd64
+Source: nginx
+Version: 1.22.1-9+deb12u2
+
+E
+tar --create --file="$1" --directory=$notes/root .
 `
 	if err := os.WriteFile(filepath.Join(bin, "mmdebstrap"), []byte(text), 0o755); err != nil {
 		t.Fatal(err)
@@ -53,7 +63,7 @@ func read(t *testing.T, path ...string) string {
 
 func calls(t *testing.T, notes string) int { return strings.Count(read(t, notes, "calls"), "call") }
 
-// names gives the names of what is in a directory.
+// names gives the names of what is in a directory, without what is kept for other formats.
 func names(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -62,6 +72,9 @@ func names(t *testing.T, dir string) []string {
 	}
 	var out []string
 	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), rootPrefix) || e.Name() == timesFile {
+			continue // what is kept for the next build
+		}
 		out = append(out, e.Name())
 	}
 	return out
@@ -81,15 +94,15 @@ var sources = Sources{main("http://m.example.org/debian", "bookworm"), main("htt
 func TestBuildOnce(t *testing.T) {
 	notes, cache := fake(t, ""), filepath.Join(t.TempDir(), "a", "cache")
 	var steps []string
-	o := Options{Cache: cache, Sources: sources, Progress: func(_ time.Duration, step string) { steps = append(steps, step) }}
+	o := Options{Cache: cache, Sources: sources, Progress: func(p Progress) { steps = append(steps, p.Step) }}
 	first, err := Build(t.Context(), helloworld(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{first.Key + ".json", first.Key + ".tar"}; !slices.Equal(names(t, cache), want) {
+	if want := []string{first.Key + ".json", first.Key + ".packages", first.Key + ".spdx.json", first.Key + ".tar"}; !slices.Equal(names(t, cache), want) {
 		t.Errorf("the cache has %v, want %v", names(t, cache), want)
 	}
-	if want := []string{"preparing", "reading the package lists", "keeping the image"}; !slices.Equal(steps, want) {
+	if want := []string{"preparing", "reading the package lists", "1 packages, 0 MiB; documentation, translations and caches of 0 MiB are left out", "keeping the image"}; !slices.Equal(steps, want) {
 		t.Errorf("steps %q, want %q", steps, want)
 	}
 	steps = nil
@@ -189,8 +202,8 @@ func TestBuildsWaitForEachOther(t *testing.T) {
 	}
 	results := make(chan result, 2)
 	run := func(at string, reached chan struct{}) {
-		image, err := Build(t.Context(), helloworld(t), Options{Cache: cache, Sources: sources, Progress: func(_ time.Duration, step string) {
-			if strings.Contains(step, at) {
+		image, err := Build(t.Context(), helloworld(t), Options{Cache: cache, Sources: sources, Progress: func(p Progress) {
+			if strings.Contains(p.Step, at) {
 				close(reached)
 			}
 		}})
@@ -207,7 +220,7 @@ func TestBuildsWaitForEachOther(t *testing.T) {
 	if a.err != nil || b.err != nil || cmp.Diff(a.image, b.image) != "" || calls(t, notes) != 1 {
 		t.Errorf("%d calls, %+v, %+v", calls(t, notes), a, b)
 	}
-	if got := names(t, cache); len(got) != 2 {
+	if got := names(t, cache); len(got) != 4 {
 		t.Errorf("the cache has %v", got)
 	}
 }
@@ -219,8 +232,8 @@ trap 'echo yes >$notes/cleaned; exit 1' TERM
 echo "I: creating tarball..."
 read x <`+gate), t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Build(ctx, helloworld(t), Options{Cache: cache, Sources: sources, Progress: func(_ time.Duration, step string) {
-		if step == "writing the archive" {
+	_, err := Build(ctx, helloworld(t), Options{Cache: cache, Sources: sources, Progress: func(p Progress) {
+		if p.Step == "writing the archive" {
 			cancel()
 		}
 	}})
@@ -247,7 +260,7 @@ func TestMissingToolsAreNamedFirst(t *testing.T) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
-	if err := checkTools(false, nil); err == nil || !strings.Contains(err.Error(), "newuidmap (package uidmap)") {
+	if err := checkTools(false, recipe.Recipe{Architecture: runtime.GOARCH}, nil); err == nil || !strings.Contains(err.Error(), "newuidmap (package uidmap)") {
 		t.Errorf("for a user: %v", err)
 	}
 	if _, err := os.Stat(cache); err == nil {
@@ -273,7 +286,7 @@ func TestExport(t *testing.T) {
 		t.Error("exported into a directory that is not there")
 	}
 	image.Path += ".none"
-	if err := image.Export(file); err == nil || !slices.Equal(names(t, dir), []string{"x.tar"}) {
+	if err := image.Export(file); err == nil || !slices.Equal(names(t, dir), []string{"x.tar", "x.tar.packages", "x.tar.spdx.json"}) {
 		t.Errorf("%v, left %v", err, names(t, dir))
 	}
 }

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,24 +21,38 @@ import (
 	"conpaas/client/api"
 	"conpaas/client/daemon"
 	"conpaas/imagebuilder/recipe"
+	"conpaas/imagebuilder/sbom"
 )
 
 // Image is a finished image in the cache.
 type Image struct {
-	Key      string            `json:"key"` // digest of all that its content depends on
-	Format   recipe.Format     `json:"format"`
-	Services []api.ServiceType `json:"services"`
-	Packages []string          `json:"packages"` // those that were asked for
-	Created  time.Time         `json:"created"`
-	Size     int64             `json:"size"`   // bytes
-	SHA256   string            `json:"sha256"` // of the file
-	Path     string            `json:"path"`
+	Key          string             `json:"key"` // digest of all that its content depends on
+	Format       recipe.Format      `json:"format"`
+	Compression  recipe.Compression `json:"compression,omitempty"`
+	Architecture string             `json:"architecture"`
+	Services     []api.ServiceType  `json:"services"`
+	Packages     []string           `json:"packages"`  // those that were asked for
+	Installed    int                `json:"installed"` // how many packages it holds with all that they need
+	Created      time.Time          `json:"created"`   // when its packages were fetched
+	Size         int64              `json:"size"`      // bytes
+	SHA256       string             `json:"sha256"`    // of the file
+	Path         string             `json:"path"`
+	Manifest     string             `json:"manifest"` // file with name, version and architecture of each package in a line
+	SBOM         string             `json:"sbom"`     // file with the bill of materials, SPDX 2.3 as JSON
 }
 
 const (
-	noteSuffix = ".json"  // note about an image, written last: without it there is no image
-	workPrefix = ".work-" // a build under way
+	noteSuffix     = ".json"  // note about an image, written last: without it there is no image
+	workPrefix     = ".work-" // a build under way
+	manifestSuffix = ".packages"
+	sbomSuffix     = ".spdx.json"
 )
+
+// at sets the paths of an image in a cache.
+func (i *Image) at(cache string) {
+	base := filepath.Join(cache, i.Key)
+	i.Path, i.Manifest, i.SBOM = base+"."+extension(i.Format, i.Compression), base+manifestSuffix, base+sbomSuffix
+}
 
 // lookup gives the image of a key, if it is there and has its size.
 func lookup(cache, key string) (Image, bool) {
@@ -49,9 +64,14 @@ func lookup(cache, key string) (Image, bool) {
 	if json.Unmarshal(text, &image) != nil || image.Key != key {
 		return Image{}, false
 	}
-	image.Path = filepath.Join(cache, key+"."+extension(image.Format))
+	image.at(cache)
 	if info, err := os.Stat(image.Path); err != nil || info.Size() != image.Size {
 		return Image{}, false
+	}
+	for _, beside := range []string{image.Manifest, image.SBOM} {
+		if _, err := os.Stat(beside); err != nil {
+			return Image{}, false
+		}
 	}
 	return image, true
 }
@@ -74,27 +94,53 @@ func List(cache string) ([]Image, error) {
 	return list, nil
 }
 
-// store moves a finished file into the cache and notes it.
-func store(cache string, image Image, file string) (Image, error) {
-	var err error
+// store moves a finished file into the cache, with its manifest and its bill of materials, and notes it.
+func store(cache string, image Image, file string, contents sbom.Contents) (_ Image, err error) {
 	if image.Size, image.SHA256, err = digest(file); err != nil {
 		return Image{}, fmt.Errorf("keep the image: %w", err)
 	}
-	image.Path = filepath.Join(cache, image.Key+"."+extension(image.Format))
+	image.at(cache)
+	image.Installed = len(contents.Packages)
 	note, err := json.MarshalIndent(image, "", "  ")
 	if err != nil {
 		return Image{}, fmt.Errorf("keep the image: %w", err)
 	}
-	if err := os.Chmod(file, 0o644); err != nil {
+	var manifest, bill bytes.Buffer
+	err = errors.Join(contents.Manifest(&manifest), contents.SPDX(&bill, sbom.Image{
+		Name: image.title(), SHA256: image.SHA256, Container: !image.Format.Disk(), Distribution: recipe.Distribution,
+		Created: image.Created, Tool: "cpsimage-" + daemon.Version,
+	}), os.Chmod(file, 0o644))
+	if err != nil {
 		return Image{}, fmt.Errorf("keep the image: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("keep the image: %w", err)
+			for _, name := range []string{image.Path, image.Manifest, image.SBOM} {
+				if gone := os.Remove(name); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+					err = errors.Join(err, gone)
+				}
+			}
+		}
+	}()
 	if err := os.Rename(file, image.Path); err != nil {
-		return Image{}, fmt.Errorf("keep the image: %w", err)
+		return Image{}, err
+	}
+	if err := daemon.WriteFile(image.Manifest, manifest.Bytes(), 0o644); err != nil {
+		return Image{}, err
+	}
+	if err := daemon.WriteFile(image.SBOM, bill.Bytes(), 0o644); err != nil {
+		return Image{}, err
 	}
 	if err := daemon.WriteFile(filepath.Join(cache, image.Key+noteSuffix), append(note, '\n'), 0o644); err != nil {
-		return Image{}, errors.Join(fmt.Errorf("keep the image: %w", err), os.Remove(image.Path))
+		return Image{}, err
 	}
 	return image, nil
+}
+
+// title tells in a line what the image is.
+func (i Image) title() string {
+	return recipe.Recipe{Format: i.Format, Architecture: i.Architecture, Services: i.Services}.String()
 }
 
 func digest(file string) (size int64, sum string, err error) {
@@ -113,7 +159,7 @@ func digest(file string) (size int64, sum string, err error) {
 // Newest makes the image the one that the link rootfs.tar (by the format's name and extension) in its cache leads to,
 // where a director looks for the image of its local cloud when it is told of none.
 func (i Image) Newest() error {
-	link := filepath.Join(filepath.Dir(i.Path), string(i.Format)+"."+extension(i.Format))
+	link := filepath.Join(filepath.Dir(i.Path), string(i.Format)+"."+extension(i.Format, i.Compression))
 	if have, err := os.Readlink(link); err == nil && have == filepath.Base(i.Path) {
 		return nil
 	}
@@ -123,27 +169,6 @@ func (i Image) Newest() error {
 	}
 	if err := os.Rename(next, link); err != nil {
 		return errors.Join(fmt.Errorf("name the newest image: %w", err), os.Remove(next))
-	}
-	return nil
-}
-
-// Export copies an image to a file of the caller's choice, which is replaced in one step.
-func (i Image) Export(file string) (err error) {
-	in, err := os.Open(i.Path)
-	if err != nil {
-		return fmt.Errorf("export the image: %w", err)
-	}
-	defer in.Close()
-	out, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
-	if err != nil {
-		return fmt.Errorf("export the image: %w", err)
-	}
-	_, err = io.Copy(out, in)
-	if err = errors.Join(err, out.Chmod(0o644), out.Close()); err == nil {
-		err = os.Rename(out.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("export the image: %w", err), os.Remove(out.Name()))
 	}
 	return nil
 }
@@ -188,11 +213,4 @@ func removeWork(cache string) error {
 		return fmt.Errorf("remove what an earlier build has left: %w", err)
 	}
 	return nil
-}
-
-func extension(f recipe.Format) string {
-	if f == recipe.FormatRootFS {
-		return "tar"
-	}
-	return string(f)
 }

@@ -24,7 +24,7 @@ find "$root/etc/systemd/system" -path '*.wants/*' -type l -delete
 # How the build reached and unpacked its packages is not how the machine will.
 rm -f "$root/etc/apt/apt.conf.d/99mmdebstrap"
 printf 'APT::Install-Recommends "false";\nAcquire::Languages "none";\n' >"$root/etc/apt/apt.conf.d/99conpaas"
-grep -v '^force-unsafe-io' "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap" >"$root/etc/dpkg/dpkg.cfg.d/99conpaas"
+grep -v '^force-unsafe-io' "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap" >"$root/etc/dpkg/dpkg.cfg.d/99conpaas" || true # nothing more
 rm -f "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap"
 cp "$here/sources.list" "$root/etc/apt/sources.list"
 chmod 644 "$root/etc/apt/sources.list" "$root/etc/apt/apt.conf.d/99conpaas" "$root/etc/dpkg/dpkg.cfg.d/99conpaas"

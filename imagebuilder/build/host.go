@@ -6,8 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+
+	"conpaas/imagebuilder/disk"
+	"conpaas/imagebuilder/recipe"
 )
 
 // hostOptions gives those options of this host's apt that say how its mirrors are reached, in the form of apt.conf(5).
@@ -32,12 +36,7 @@ func hostOptions(ctx context.Context) (string, error) {
 }
 
 // checkTools names everything that a build runs and this host lacks, with the packages that have it.
-func checkTools(root bool, s Sources) error {
-	type tool struct{ name, pkg string }
-	tools := []tool{{"mmdebstrap", "mmdebstrap"}, {"apt-get", "apt"}, {"apt-config", "apt"}, {"dpkg", "dpkg"}, {"tar", "tar"}, {"gpgv", "gpgv"}}
-	if !root {
-		tools = append(tools, tool{"unshare", "util-linux"}, tool{"newuidmap", "uidmap"}, tool{"newgidmap", "uidmap"})
-	}
+func checkTools(root bool, r recipe.Recipe, s Sources) error {
 	var missing, packages []string
 	lack := func(name, pkg string) {
 		missing = append(missing, fmt.Sprintf("%s (package %s)", name, pkg))
@@ -45,18 +44,65 @@ func checkTools(root bool, s Sources) error {
 			packages = append(packages, pkg)
 		}
 	}
-	for _, t := range tools {
-		if _, err := exec.LookPath(t.name); err != nil {
-			lack(t.name, t.pkg)
+	for _, t := range tools(root, r) {
+		if !there(t.Name) {
+			lack(path.Base(t.Name), t.Package)
 		}
 	}
-	if slices.ContainsFunc(s, func(x Source) bool { return x.SignedBy == debianKeyring }) {
-		if _, err := os.Stat(debianKeyring); err != nil {
-			lack(path.Base(debianKeyring), "debian-archive-keyring")
+	if slices.ContainsFunc(s, func(x Source) bool { return x.SignedBy == debianKeyring }) && !there(debianKeyring) {
+		lack(path.Base(debianKeyring), "debian-archive-keyring")
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("this host lacks %s; run: apt-get install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
+	}
+	return checkArchitecture(r.Architecture, runtime.GOARCH, "/proc/sys/fs/binfmt_misc")
+}
+
+func tools(root bool, r recipe.Recipe) []disk.Tool {
+	out := []disk.Tool{{Name: "mmdebstrap", Package: "mmdebstrap"}, {Name: "apt-get", Package: "apt"}, {Name: "apt-config", Package: "apt"}, {Name: "dpkg", Package: "dpkg"}, {Name: "tar", Package: "tar"}, {Name: "gpgv", Package: "gpgv"}}
+	if !root {
+		out = append(out, disk.Tool{Name: "unshare", Package: "util-linux"}, disk.Tool{Name: "newuidmap", Package: "uidmap"}, disk.Tool{Name: "newgidmap", Package: "uidmap"})
+	}
+	files := []string{".tar." + string(r.Compression)}
+	for _, c := range r.Copies {
+		files = append(files, archiveKind(c.From))
+	}
+	if slices.Contains(files, ".tar.xz") {
+		out = append(out, disk.Tool{Name: "xz", Package: "xz-utils"})
+	}
+	if slices.Contains(files, ".tar.zst") {
+		out = append(out, disk.Tool{Name: "zstd", Package: "zstd"})
+	}
+	if r.Format.Disk() {
+		for _, t := range disk.Tools(root) {
+			if !slices.Contains(out, t) {
+				out = append(out, t)
+			}
 		}
 	}
-	if len(missing) == 0 {
+	return out
+}
+
+// there tells whether a program, or the file of an absolute path, is on this host.
+func there(name string) bool {
+	if path.IsAbs(name) {
+		_, err := os.Stat(name)
+		return err == nil
+	}
+	_, err := exec.LookPath(name)
+	return err == nil
+}
+
+// checkArchitecture tells whether this host runs programs of an architecture: its own, or one for which the kernel knows
+// an emulator, which registered is the directory of (binfmt_misc).
+func checkArchitecture(wanted, own, registered string) error {
+	if wanted == own {
 		return nil
 	}
-	return fmt.Errorf("this host lacks %s; run: apt-get install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
+	emulators := map[string]string{recipe.ARM64: "qemu-aarch64", recipe.AMD64: "qemu-x86_64"}
+	text, err := os.ReadFile(path.Join(registered, emulators[wanted]))
+	if err == nil && strings.HasPrefix(string(text), "enabled") {
+		return nil
+	}
+	return fmt.Errorf("this host (%s) runs no programs of %s; run: apt-get install qemu-user-static binfmt-support, and then: update-binfmts --enable %s", own, wanted, emulators[wanted])
 }

@@ -27,7 +27,7 @@ func run(t *testing.T, args ...string) (out, progress string, err error) {
 func fakeBuilder(t *testing.T) {
 	t.Helper()
 	bin := t.TempDir()
-	script := "#!/bin/sh\ncat >/dev/null\nwhile [ $# -gt 2 ]; do shift; done\ntar --create --file=\"$1\" --files-from=/dev/null\n"
+	script := "#!/bin/sh\ncat >/dev/null\nwhile [ $# -gt 2 ]; do shift; done\nd=$(mktemp -d)\nmkdir -p $d/var/lib/dpkg\n: >$d/var/lib/dpkg/status\ntar --create --file=\"$1\" --directory=$d .\nrm -r $d\n"
 	if err := os.WriteFile(filepath.Join(bin, "mmdebstrap"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,8 +18,11 @@ import (
 func newListCommand() *cobra.Command {
 	var cache, output string
 	c := &cobra.Command{
-		Use:     "list",
-		Short:   "List the images in the cache, the newest first",
+		Use:   "list",
+		Short: "List the images in the cache, the newest first",
+		Long: `List the images in the cache, those with the newest packages first. With -o json or yaml also the digest of each
+image, and the paths of its manifest (name, version and architecture of each package) and of its bill of materials
+(SPDX 2.3), which lie beside it as KEY.packages and KEY.spdx.json.`,
 		Example: "  cpsimage list\n  cpsimage list -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,14 +49,17 @@ func newListCommand() *cobra.Command {
 }
 
 func table(list []build.Image) ui.Table {
-	t := ui.Table{Columns: []ui.Column{{Name: "format"}, {Name: "services"}, {Name: "size", Right: true}, {Name: "created"}, {Name: "path"}}}
+	t := ui.Table{Columns: []ui.Column{{Name: "format"}, {Name: "architecture"}, {Name: "services"}, {Name: "packages", Right: true}, {Name: "size", Right: true}, {Name: "created"}, {Name: "path"}}}
 	for _, image := range list {
 		names := make([]string, len(image.Services))
 		for i, s := range image.Services {
 			names[i] = string(s)
 		}
 		size := fmt.Sprintf("%.0f MiB", float64(image.Size)/(1<<20))
-		t.Rows = append(t.Rows, []string{string(image.Format), strings.Join(names, ","), size, image.Created.Local().Format(time.DateTime), image.Path})
+		t.Rows = append(t.Rows, []string{
+			string(image.Format), image.Architecture, strings.Join(names, ","), strconv.Itoa(image.Installed), size,
+			image.Created.Local().Format(time.DateTime), image.Path,
+		})
 	}
 	return t
 }

@@ -1,7 +1,6 @@
-// Package recipe says what an image holds: its format, its distribution and the packages of the services that its
-// machines are to run.
+// Package recipe says what an image holds and in which form it is delivered, and reads and writes the file that says so.
 //
-// It must not know how an image is made, nor touch files or run programs.
+// It must not know how an image is made, nor run programs or touch any file but the recipe's.
 package recipe
 
 import (
@@ -14,21 +13,16 @@ import (
 	"conpaas/client/api"
 )
 
-// Format is the form in which an image is delivered.
-type Format string
-
-// FormatRootFS is a tar archive of a root file system, without kernel, boot loader and device files, as the local cloud
-// takes it.
-const FormatRootFS Format = "rootfs"
-
-// Formats gives every format that can be made.
-func Formats() []Format { return []Format{FormatRootFS} }
-
 // What an image is made of. Distribution is the key of the catalogue's package lists.
 const (
 	Distribution = api.Debian12
 	Codename     = "bookworm"
-	Architecture = "amd64" // as Debian names it
+)
+
+// The architectures of images, as Debian names them.
+const (
+	AMD64 = "amd64"
+	ARM64 = "arm64"
 )
 
 // ErrRecipe is wrapped by every error about a recipe that cannot be made.
@@ -41,58 +35,75 @@ var base = []string{
 	"usr-is-merged", // else its alternative usrmerge brings 46 MB of Perl
 }
 
-// Recipe is what one image holds.
+// Recipe is what one image holds. Choices.Recipe makes one that can be built.
 type Recipe struct {
-	Format   Format            `json:"format"`
-	Services []api.ServiceType `json:"services"` // sorted, each once
-	Packages []string          `json:"packages"` // sorted, each once; their dependencies come by themselves
+	Format       Format
+	Compression  Compression // of an archive
+	Architecture string
+	Services     []api.ServiceType // sorted, each once
+	Packages     []string          // sorted, each once; their dependencies come by themselves
+	Optimize     bool              // nothing that machines can do without
+	Size         int64             // bytes of a disk; 0: the smallest
+	Copies       []Copy            // in this order
+	Script       string            // path of a program that is run in the image when all packages are there; "": none
+	FirstBoot    string            // path of a program that every machine runs once; "": none
 }
 
-// New makes a recipe for the named service types; none means all of the catalogue.
+// Copy is something of the host of the build that goes into the image.
+type Copy struct {
+	From string // a file, a directory, whose content is copied, or an archive (.tar, .tar.gz, .tar.xz, .tar.zst), which is unpacked
+	To   string // absolute: of a file its name in the image, else the directory
+}
+
+// New makes a recipe for the named service types, with the defaults for all else; no types means all of the catalogue.
 func New(format string, services []string) (Recipe, error) {
-	if !slices.Contains(Formats(), Format(format)) {
-		return Recipe{}, fmt.Errorf("%w: unknown format %q; known: %s", ErrRecipe, format, list(Formats()))
-	}
-	kinds := api.Catalogue()
+	c := Default()
+	c.Format = format
 	if len(services) > 0 {
-		chosen := make([]api.ServiceKind, 0, len(services))
-		for _, name := range services {
-			kind, ok := api.FindServiceKind(api.ServiceType(name))
-			if !ok {
-				return Recipe{}, fmt.Errorf("%w: unknown service type %q; known: %s", ErrRecipe, name, list(types(kinds)))
-			}
-			chosen = append(chosen, kind)
+		if err := c.Only(services); err != nil {
+			return Recipe{}, err
 		}
-		kinds = chosen
 	}
-	return of(Format(format), kinds)
+	return c.Recipe()
 }
 
-func of(format Format, kinds []api.ServiceKind) (Recipe, error) {
-	r := Recipe{Format: format, Services: types(kinds), Packages: slices.Clone(base)}
+// gather sets the services and the packages: those of the roles, the base's and some more.
+func (r *Recipe) gather(kinds []api.ServiceKind, more []string) error {
+	r.Services, r.Packages = types(kinds), append(slices.Clone(base), more...)
+	if r.Format == FormatLXC {
+		r.Packages = append(r.Packages, system...)
+	}
 	for _, kind := range kinds {
 		for _, role := range kind.Roles {
 			packages, ok := role.Packages[Distribution]
 			if !ok {
-				return Recipe{}, fmt.Errorf("%w: the catalogue has no packages of %s for role %s of %s", ErrRecipe, Distribution, role.Role, kind.Type)
+				return fmt.Errorf("%w: the catalogue has no packages of %s for role %s of %s", ErrRecipe, Distribution, role.Role, kind.Type)
 			}
 			r.Packages = append(r.Packages, packages...)
 		}
 	}
 	for _, name := range r.Packages {
 		if !packageName.MatchString(name) {
-			return Recipe{}, fmt.Errorf("%w: %q is not the name of a package", ErrRecipe, name)
+			return fmt.Errorf("%w: %q is not the name of a package", ErrRecipe, name)
 		}
 	}
 	slices.Sort(r.Services)
 	slices.Sort(r.Packages)
 	r.Services, r.Packages = slices.Compact(r.Services), slices.Compact(r.Packages)
-	return r, nil
+	return nil
 }
 
 // String tells what the recipe makes, for example "rootfs of debian-12 with helloworld".
 func (r Recipe) String() string {
-	return fmt.Sprintf("%s of %s with %s", r.Format, Distribution, list(r.Services))
+	holds := list(r.Services)
+	if holds == "" {
+		holds = "no service"
+	}
+	on := Distribution
+	if r.Architecture != AMD64 {
+		on += " for " + r.Architecture
+	}
+	return fmt.Sprintf("%s of %s with %s", r.Format, on, holds)
 }
 
 // packageName is the rule of Debian's policy manual, 5.6.1; it leaves no room for options, lists or paths.

@@ -47,7 +47,6 @@ func TestNewRefuses(t *testing.T) {
 		want     string
 	}{
 		{"iso", nil, `unknown format "iso"; known: rootfs`},
-		{"", nil, `unknown format ""`},
 		{"rootfs", []string{"helloworld", "hello"}, `unknown service type "hello"; known: helloworld`},
 		{"rootfs", []string{""}, `unknown service type ""`},
 	} {
@@ -57,7 +56,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestOfChecksTheCatalogue(t *testing.T) {
+func TestGatherChecksTheCatalogue(t *testing.T) {
 	row := func(packages map[string][]string) []api.ServiceKind {
 		return []api.ServiceKind{{Type: "x", Roles: []api.RoleKind{{Role: "node", Packages: packages}}}}
 	}
@@ -68,11 +67,28 @@ func TestOfChecksTheCatalogue(t *testing.T) {
 		"a file":               row(map[string][]string{api.Debian12: {"./x.deb"}}),
 		"a pattern":            row(map[string][]string{api.Debian12: {"?essential"}}),
 	} {
-		if r, err := of(FormatRootFS, kinds); !errors.Is(err, ErrRecipe) {
+		var r Recipe
+		if err := r.gather(kinds, nil); !errors.Is(err, ErrRecipe) {
 			t.Errorf("%s: %v, %v", name, r, err)
 		}
 	}
-	if r, err := of(FormatRootFS, row(map[string][]string{api.Debian12: nil})); err != nil || !slices.Equal(r.Packages, base) {
+	var r Recipe
+	if err := r.gather(row(map[string][]string{api.Debian12: nil}), nil); err != nil || !slices.Equal(r.Packages, base) {
 		t.Errorf("a role without packages of its own: %v, %v", r.Packages, err)
+	}
+}
+
+func TestServicesThatAreOffAddNothing(t *testing.T) {
+	c := Default()
+	if err := c.Only(nil); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Recipe()
+	if err != nil || len(r.Services) != 0 || !slices.Equal(r.Packages, base) {
+		t.Errorf("without services: %v with %v, %v", r.Services, r.Packages, err)
+	}
+	c.Extra = []string{"mariadb-server", "curl"}
+	if r, err = c.Recipe(); err != nil || !slices.Contains(r.Packages, "mariadb-server") || len(r.Packages) != len(base)+1 {
+		t.Errorf("with one package more: %v, %v", r.Packages, err)
 	}
 }

@@ -1,4 +1,4 @@
-package cloud
+package api
 
 import "strings"
 
