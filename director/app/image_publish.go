@@ -71,11 +71,11 @@ func (in ImageUpload) check() error {
 // PublishImage gives an image to a cloud as it comes. Only when the cloud has all of it, it is written down; before that nothing is
 // left of what fails. A director that ends between the two leaves an image that is listed as unknown and can be removed.
 func (d *Director) PublishImage(ctx context.Context, a Actor, name string, in ImageUpload) (api.Image, error) {
-	if err := in.check(); err != nil {
-		return api.Image{}, err
-	}
 	p, images, err := d.keeping(name)
 	if err != nil {
+		return api.Image{}, err
+	}
+	if err := in.check(); err != nil {
 		return api.Image{}, err
 	}
 	select {
