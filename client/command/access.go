@@ -2,11 +2,13 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"conpaas/client/api"
 	"conpaas/client/director"
+	"conpaas/client/login"
 )
 
 // The variables that say which director to use, and as whom.
@@ -51,11 +53,11 @@ func (a *access) override(by access) {
 	a.debug = a.debug || by.debug
 }
 
-// access puts the sources in their order: the last login, the configuration files, the variables, the options.
-func (g *Global) access(h home, last login) (access, error) {
-	a := access{url: last.settings.Director, username: last.settings.Username}
-	if last.settings.Certificate {
-		a.key = h.path(fileKey)
+// access puts the sources in their order: the last login.Login, the configuration files, the variables, the options.
+func (g *Global) access(h login.Home, last login.Login) (access, error) {
+	a := access{url: last.Settings.Director, username: last.Settings.Username}
+	if last.Settings.Certificate {
+		a.key = h.Path(login.FileKey)
 	}
 	files, err := g.confFiles(h)
 	if err != nil {
@@ -88,10 +90,13 @@ func parseURL(source, text string) (string, error) {
 	return url, nil
 }
 
+// home gives the state folder.
+func (g *Global) home() (login.Home, error) { return login.Find(g.conf, g.system.Getenv) }
+
 // connection is how a command reaches the director: what is kept and what is asked for.
 type connection struct {
-	home   home
-	login  login
+	home   login.Home
+	login  login.Login
 	access access
 }
 
@@ -100,7 +105,7 @@ func (g *Global) connection() (connection, error) {
 	if err != nil {
 		return connection{}, err
 	}
-	last, err := h.load()
+	last, err := h.Load()
 	if err != nil {
 		return connection{}, err
 	}
@@ -117,9 +122,12 @@ type credential struct {
 // credential gives what is kept: the certificate where one is to be used, else the token of the last login.
 func (at connection) credential() (credential, error) {
 	if at.access.key == "" {
-		return credential{token: at.login.token}, nil
+		return credential{token: at.login.Token}, nil
 	}
-	key, err := readKey(at.access.key)
+	key, err := login.ReadKey(at.access.key)
+	if errors.Is(err, login.ErrExposed) {
+		err = failf(exitRefused, "%w", err)
+	}
 	return credential{key: key}, err
 }
 
@@ -138,10 +146,10 @@ func (g *Global) dialFor(at connection, kept credential) (*director.Client, erro
 	if url == "" {
 		return nil, failf(exitRefused, "no director is known yet; log in with: cps login URL")
 	}
-	if len(at.login.authority.PEM) == 0 {
+	if len(at.login.Authority.PEM) == 0 {
 		return nil, failf(exitRefused, "the CA of %s is not known yet; log in with: cps login %s", url, url)
 	}
-	return g.dial(url, at.login.authority, at.home.path(fileCA), kept)
+	return g.dial(url, at.login.Authority, at.home.Path(login.FileCA), kept)
 }
 
 // client gives a client for calls that need no login; it speaks for the user of the last login where there is one.
@@ -153,7 +161,7 @@ func (g *Global) client() (*director.Client, error) {
 	return g.keptClient(at)
 }
 
-// kept gives a client that uses the last login, which must be of the user who is asked for.
+// kept gives a client that uses the last login.Login, which must be of the user who is asked for.
 func (g *Global) kept() (*director.Client, error) {
 	at, err := g.connection()
 	if err != nil {
@@ -170,7 +178,7 @@ func (g *Global) keptFor(at connection) (*director.Client, error) {
 	if !c.SpeaksForUser() {
 		return nil, failf(exitRefused, "not logged in at %s; log in with: cps login", c.URL())
 	}
-	if was := at.login.settings.Username; at.access.username != was && at.access.key == "" {
+	if was := at.login.Settings.Username; at.access.username != was && at.access.key == "" {
 		return nil, failf(exitRefused, "logged in at %s as %q, not as %q; log in with: cps login --username NAME, or say the password, too",
 			c.URL(), was, at.access.username)
 	}
@@ -191,9 +199,9 @@ func (g *Global) authorized(ctx context.Context) (*director.Client, error) {
 		g.connected, err = g.keptFor(at)
 		return g.connected, err
 	}
-	same := at.access.url == at.login.settings.Director && at.access.username == at.login.settings.Username
-	if same && at.login.token != "" {
-		c, err := g.dialFor(at, credential{token: at.login.token})
+	same := at.access.url == at.login.Settings.Director && at.access.username == at.login.Settings.Username
+	if same && at.login.Token != "" {
+		c, err := g.dialFor(at, credential{token: at.login.Token})
 		if err != nil {
 			return nil, err
 		}
@@ -205,7 +213,7 @@ func (g *Global) authorized(ctx context.Context) (*director.Client, error) {
 			return nil, err
 		}
 	}
-	return g.loginAs(ctx, at, same || at.login.token == "")
+	return g.loginAs(ctx, at, same || at.login.Token == "")
 }
 
 // loginAs logs in with the password that is configured. The login is kept where it does not take the place of
@@ -234,8 +242,8 @@ func (g *Global) loginAs(ctx context.Context, at connection, keep bool) (*direct
 		g.passing = c
 		return c, nil
 	}
-	kept := login{settings: settings{Director: a.url, Username: a.username}, authority: at.login.authority, token: token.Token}
-	return c, at.home.save(kept)
+	kept := login.Login{Settings: login.Settings{Director: a.url, Username: a.username}, Authority: at.login.Authority, Token: token.Token}
+	return c, at.home.Save(kept)
 }
 
 // leave ends a login that is not kept. That it cannot be ended is no failure of what was done: it expires.

@@ -9,6 +9,7 @@ import (
 	"conpaas/client/api"
 	"conpaas/client/daemon"
 	"conpaas/client/director"
+	"conpaas/client/login"
 	"conpaas/client/ui"
 
 	"github.com/spf13/cobra"
@@ -139,12 +140,12 @@ func nodeList(nodes []api.NodeID, all int) string {
 // the command to fail: the next one tries again.
 func (g *Global) renewCA(ctx context.Context, c *director.Client) {
 	at, err := g.connection()
-	if err != nil || g.trustedFrom != at.home.path(fileCA) || at.login.settings.Director != c.URL() || !c.Outdated() {
+	if err != nil || g.trustedFrom != at.home.Path(login.FileCA) || at.login.Settings.Director != c.URL() || !c.Outdated() {
 		return
 	}
 	now, err := c.Authority(ctx)
 	if err == nil {
-		err = daemon.WriteFile(at.home.path(fileCA), now.PEM, 0o644)
+		err = daemon.WriteFile(at.home.Path(login.FileCA), now.PEM, 0o644)
 	}
 	if err != nil {
 		fmt.Fprintln(g.err, ui.Clean(fmt.Sprintf("cps: the new CA certificates of the director could not be kept: %v", err)))

@@ -20,7 +20,7 @@ func newCloudCommand(g *Global) *cobra.Command {
 		Short: "Show and check the clouds that machines can be on",
 		Long:  `The clouds are configured by the director's administrator; the one called default is used where none is named.`,
 	},
-		newCloudListCommand(g), newCloudShowCommand(g), newCloudCheckCommand(g), newCloudResourcesCommand(g),
+		newCloudListCommand(g), newCloudShowCommand(g), newCloudCheckCommand(g), newCloudImagesCommand(g), newCloudImageCommand(g), newCloudResourcesCommand(g),
 	)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/director"
+	"conpaas/client/login"
 )
 
 // fileConf is the configuration file of the original tools, in the state folder; systemConf is that of all users.
@@ -115,7 +116,7 @@ func confOptions(text string) (map[string]string, error) {
 }
 
 // confFiles reads what is configured for all users and for this one, or the file of --conf-file alone.
-func (g *Global) confFiles(h home) (access, error) {
+func (g *Global) confFiles(h login.Home) (access, error) {
 	if g.confFile != "" {
 		a, err := readConf(g.confFile)
 		if err != nil {
@@ -124,7 +125,7 @@ func (g *Global) confFiles(h home) (access, error) {
 		return a, nil
 	}
 	var all access
-	for _, name := range []string{g.system.Conf, h.path(fileConf)} {
+	for _, name := range []string{g.system.Conf, h.Path(fileConf)} {
 		if name == "" {
 			continue
 		}

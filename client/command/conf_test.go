@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"conpaas/client/api"
+	"conpaas/client/login"
 )
 
 func TestConfigurationFiles(t *testing.T) {
@@ -71,7 +72,7 @@ func TestSourcesHaveAnOrder(t *testing.T) {
 	system := System{Stdin: strings.NewReader(""), Getenv: func(name string) string { return variables[name] }}
 	system.Conf = write("system.conf", "[cps-tools]\nusername = of-system\n")
 	write(fileConf, "[cps-tools]\nusername = of-user\n")
-	write(fileConfig, `{"director": "https://d:1", "username": "of-login"}`)
+	write(login.FileConfig, `{"director": "https://d:1", "username": "of-login"}`)
 	g := newGlobal(system)
 	g.username = "of-options"
 	var got []string

@@ -7,6 +7,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/director"
+	"conpaas/client/login"
 
 	"github.com/spf13/cobra"
 )
@@ -93,9 +94,9 @@ func (g *Global) prepareLogin(ctx context.Context, args []string, o loginOptions
 	if err != nil {
 		return p, err
 	}
-	last, err := h.load()
+	last, err := h.Load()
 	if err != nil { // a login is the way out of a state folder that is broken
-		last = login{}
+		last = login.Login{}
 	}
 	if len(args) > 0 {
 		if _, err := director.ParseURL(args[0]); err != nil {
@@ -127,13 +128,13 @@ func (g *Global) prepareLogin(ctx context.Context, args []string, o loginOptions
 }
 
 // enter logs in and remembers it.
-func (g *Global) enter(ctx context.Context, h home, c *director.Client, ca director.Authority, in api.Login) error {
+func (g *Global) enter(ctx context.Context, h login.Home, c *director.Client, ca director.Authority, in api.Login) error {
 	url := c.URL()
 	token, err := g.signIn(ctx, c, in)
 	if err != nil {
 		return fmt.Errorf("log in at %s as %q: %w", url, in.Username, err)
 	}
-	if err := h.save(login{settings: settings{Director: url, Username: in.Username}, authority: ca, token: token.Token}); err != nil {
+	if err := h.Save(login.Login{Settings: login.Settings{Director: url, Username: in.Username}, Authority: ca, Token: token.Token}); err != nil {
 		return err
 	}
 	return g.say(session{url, token.User, token.Expires}, "Logged in at %s as %s until %s.", url, token.User.Name, at(token.Expires))

@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"conpaas/client/director"
+	"conpaas/client/login"
 	"conpaas/client/ui"
 )
 
 // chooseCA gives the CA to trust and where it came from.
-func (g *Global) chooseCA(ctx context.Context, h home, url string, last login, o loginOptions) (director.Authority, string, error) {
+func (g *Global) chooseCA(ctx context.Context, h login.Home, url string, last login.Login, o loginOptions) (director.Authority, string, error) {
 	if o.caFile != "" {
 		pem, err := os.ReadFile(o.caFile)
 		if err != nil {
@@ -28,8 +29,8 @@ func (g *Global) chooseCA(ctx context.Context, h home, url string, last login, o
 		if err := director.CheckFingerprint(o.fingerprint); err != nil {
 			return director.Authority{}, "", usagef("--fingerprint: %w", err)
 		}
-	} else if url == last.settings.Director && len(last.authority.PEM) > 0 {
-		return last.authority, h.path(fileCA), nil
+	} else if url == last.Settings.Director && len(last.Authority.PEM) > 0 {
+		return last.Authority, h.Path(login.FileCA), nil
 	}
 	offered, err := director.FetchAuthority(ctx, url)
 	if err != nil {
@@ -44,7 +45,7 @@ func (g *Global) chooseCA(ctx context.Context, h home, url string, last login, o
 				strings.Join(offered.Fingerprints, ", "), o.fingerprint)
 		}
 		return ca, origin, nil
-	case offered.Within(last.authority):
+	case offered.Within(last.Authority):
 		return offered, origin, nil
 	}
 	return offered, origin, g.confirmCA(ctx, url, offered)

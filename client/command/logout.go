@@ -6,6 +6,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/director"
+	"conpaas/client/login"
 
 	"github.com/spf13/cobra"
 )
@@ -27,10 +28,10 @@ place of a login, it is revoked and removed. The director's CA stays known.`,
 			if at, err := g.connection(); err == nil {
 				told = g.endLogin(cmd.Context(), at)
 			}
-			if err := h.forget(); err != nil {
+			if err := h.Forget(); err != nil {
 				return err
 			}
-			if err := h.forgetKey(); err != nil {
+			if err := h.ForgetKey(); err != nil {
 				return err
 			}
 			if told != nil && api.CodeFrom(told) != api.CodeUnauthenticated {
@@ -45,9 +46,9 @@ place of a login, it is revoked and removed. The director's CA stays known.`,
 // endLogin tells the director that what is kept here opens nothing any more. Whatever else is configured, it is kept for the
 // director of the last login.
 func (g *Global) endLogin(ctx context.Context, at connection) error {
-	at.access.url, at.access.key = at.login.settings.Director, ""
-	if at.login.settings.Certificate {
-		at.access.key = at.home.path(fileKey)
+	at.access.url, at.access.key = at.login.Settings.Director, ""
+	if at.login.Settings.Certificate {
+		at.access.key = at.home.Path(login.FileKey)
 	}
 	c, err := g.keptClient(at)
 	switch {

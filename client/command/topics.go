@@ -44,7 +44,7 @@ func newFilesTopic() *cobra.Command {
 		Long: `The state folder is ~/.conpaas, the one in $CONPAAS_HOME, or the one of --conf:
 
   ca_cert.pem  the CA certificates that the director's certificate must be signed by; follows a rotation
-  config       the director's URL and the user name of the last login, as JSON
+  config       the director's URL and the user name of the last login.Login, as JSON
   token        what proves the login; who can read it acts as you
   user.pem     the key and the certificate of cps user get-certificate, used in the place of a token
 

@@ -10,6 +10,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/director"
+	"conpaas/client/login"
 	"conpaas/client/ui"
 
 	"github.com/spf13/cobra"
@@ -81,49 +82,49 @@ func (g *Global) getCertificate(ctx context.Context, o certificateOptions) error
 		return fmt.Errorf("get certificate %q: %w", o.name, err)
 	}
 	if o.out != "" {
-		if err := writeKey(o.out, f); err != nil {
+		if err := login.WriteKey(o.out, f); err != nil {
 			return err
 		}
-		file := filepath.Join(o.out, fileKey)
+		file := filepath.Join(o.out, login.FileKey)
 		return g.say(certificateShown{f.Serial, f.Name, f.Expires, file}, "Certificate %q is in %s; it is good until %s.", f.Name, file, at(f.Expires))
 	}
 	h, err := g.home()
 	if err != nil {
 		return err
 	}
-	if err := h.keepKey(l, f.PEM); err != nil {
+	if err := h.KeepKey(l, f.PEM); err != nil {
 		return err
 	}
 	g.passing = c // its login is of no use any more
-	file := h.path(fileKey)
+	file := h.Path(login.FileKey)
 	return g.say(certificateShown{f.Serial, f.Name, f.Expires, file}, "Certificate %q is in %s; it is good until %s, and cps uses it from now on.", f.Name, file, at(f.Expires))
 }
 
 // clientOfLogin gives a client with the token of a login: the kept one, or one that is made now and ends with the program.
-func (g *Global) clientOfLogin(ctx context.Context, o loginOptions) (*director.Client, login, error) {
+func (g *Global) clientOfLogin(ctx context.Context, o loginOptions) (*director.Client, login.Login, error) {
 	now, err := g.connection()
 	if err != nil {
-		return nil, login{}, err
+		return nil, login.Login{}, err
 	}
 	kept := now.login
-	if o.passwordFile == "" && now.access.password == "" && now.access.key == "" && kept.token != "" &&
-		now.access.url == kept.settings.Director && now.access.username == kept.settings.Username {
+	if o.passwordFile == "" && now.access.password == "" && now.access.key == "" && kept.Token != "" &&
+		now.access.url == kept.Settings.Director && now.access.username == kept.Settings.Username {
 		c, err := g.keptFor(now)
 		return c, kept, err
 	}
 	g.loggingIn = true
 	in, err := g.prepareLogin(ctx, nil, o)
 	if err != nil {
-		return nil, login{}, err
+		return nil, login.Login{}, err
 	}
 	token, err := g.signIn(ctx, in.client, in.login)
 	if err != nil {
-		return nil, login{}, fmt.Errorf("log in at %s as %q: %w", in.client.URL(), in.login.Username, err)
+		return nil, login.Login{}, fmt.Errorf("log in at %s as %q: %w", in.client.URL(), in.login.Username, err)
 	}
 	g.loggingIn = false
 	c, err := g.dial(in.client.URL(), in.authority, in.from, credential{token: token.Token})
 	g.passing = c
-	return c, login{settings: settings{Director: in.client.URL(), Username: in.login.Username}, authority: in.authority}, err
+	return c, login.Login{Settings: login.Settings{Director: in.client.URL(), Username: in.login.Username}, Authority: in.authority}, err
 }
 
 // computerName gives a name for a certificate that is used here.

@@ -6,6 +6,7 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/director"
+	"conpaas/client/login"
 
 	"github.com/spf13/cobra"
 )
@@ -43,9 +44,9 @@ func (g *Global) register(ctx context.Context, in api.UserCreate, o loginOptions
 	if err != nil {
 		return err
 	}
-	last, err := h.load()
+	last, err := h.Load()
 	if err != nil { // as for a login
-		last = login{}
+		last = login.Login{}
 	}
 	as, err := g.access(h, last)
 	if err != nil {

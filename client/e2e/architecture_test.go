@@ -28,13 +28,14 @@ var mayImport = map[string][]string{
 	"client/director": {"client/api", "client/wire", "certs"},
 	"client/manager":  {"client/api", "client/wire", "certs"},
 	"client/agent":    {"client/api", "client/wire", "certs"},
+	"client/login":    {"client/api", "client/daemon", "client/director"},
 	"client/ui":       {},
-	"client/command":  {"client/api", "client/director", "client/ui", "client/daemon"},
+	"client/command":  {"client/api", "client/director", "client/login", "client/ui", "client/daemon"},
 	"client/e2e":      {"client", "director", "manager", "agent", "imagebuilder", "certs", "vpn"},
 	"director":        {"client/api", "client/archive", "client/wire", "client/daemon", "client/manager", "certs", "vpn"},
 	"manager":         {"client/api", "client/wire", "client/daemon", "client/agent", "client/join", "certs", "vpn"},
 	"agent":           {"client/api", "client/archive", "client/wire", "client/daemon", "client/join", "certs", "vpn"},
-	"imagebuilder":    {"client/api", "client/daemon", "client/director", "client/ui"},
+	"imagebuilder":    {"client/api", "client/daemon", "client/director", "client/login", "client/ui"},
 }
 
 // testsMayImport is what tests and the packages for tests may import beside that: what they drive.

@@ -60,7 +60,7 @@ func NewTransport(t *tls.Config, address string) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		TLSClientConfig: t, Protocols: protocols, TLSHandshakeTimeout: dialTime,
+		TLSClientConfig: t, Protocols: protocols, TLSHandshakeTimeout: dialTime, ExpectContinueTimeout: dialTime,
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: headerMax,
 		DialContext: func(ctx context.Context, network, host string) (net.Conn, error) {
 			if address != "" {

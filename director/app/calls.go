@@ -150,11 +150,15 @@ func (c *calls) launch(ctx context.Context, p *place, n store.Node) error {
 	if err != nil {
 		return err
 	}
+	image, err := d.currentImage(ctx, p.name)
+	if err != nil {
+		return err
+	}
 	var id cloud.MachineID
 	err = p.call(ctx, func(ctx context.Context) (err error) {
 		id, err = p.provider.Launch(ctx, cloud.Spec{
 			Token: n.MachineToken(), Name: fmt.Sprintf("%s-a%s-%s", d.store.Installation().Name, n.Application, n.ID),
-			UserData: script,
+			UserData: script, Image: image.ID,
 		})
 		return err
 	})

@@ -81,6 +81,11 @@ func (d *Director) CheckCloud(ctx context.Context, name string) ([]api.Check, er
 		checks = p.provider.Check(ctx)
 		return nil
 	})
+	if image, chosen, looked := d.checkImage(ctx, p); err == nil {
+		if err = looked; chosen {
+			checks = append(checks, image)
+		}
+	}
 	if err == nil && p.overlayActive() {
 		var apart api.Check
 		apart, err = d.checkApart(ctx, p)

@@ -80,6 +80,9 @@ func (d *Director) changeNodes(ctx context.Context, a Actor, ref, service string
 			return none, err
 		}
 		if opKind == api.OpAddNodes {
+			if err := needsPackages(tx, s); err != nil {
+				return none, err
+			}
 			if err := affordable(tx, s.Application); err != nil {
 				return none, err
 			}

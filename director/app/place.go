@@ -16,6 +16,8 @@ type place struct {
 	maxVMs     int
 	provider   cloud.Provider
 	gate       chan struct{}
+	uploads    chan struct{} // images that are coming
+	images     sync.Mutex    // held while an image becomes current or is removed
 
 	mu    sync.Mutex
 	pause time.Time // no call before
@@ -30,7 +32,7 @@ const callTimeout = 2 * time.Minute
 func newPlace(c Cloud) *place {
 	return &place{
 		name: c.Name, kind: c.Kind, options: c.Options, address: c.Address, maxVMs: c.MaxVMs, provider: c.Provider,
-		gate: make(chan struct{}, callsAtOnce),
+		gate: make(chan struct{}, callsAtOnce), uploads: make(chan struct{}, imagesAtOnce),
 	}
 }
 

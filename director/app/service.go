@@ -225,6 +225,9 @@ func (d *Director) wantService(ctx context.Context, a Actor, ref, service string
 			if err := needsNetwork(tx, s); err != nil {
 				return store.NewOperation{}, err
 			}
+			if err := needsPackages(tx, s); err != nil {
+				return store.NewOperation{}, err
+			}
 		}
 		if _, err := tx.SetServiceWanted(s.Application, s.ID, wanted); err != nil {
 			return store.NewOperation{}, err

@@ -16,6 +16,7 @@ const (
 	KindAuth      Kind = "auth"      // the credentials are wrong, expired or not allowed to do this
 	KindThrottled Kind = "throttled" // too many calls; retry later and slower
 	KindNotFound  Kind = "not_found" // the machine, image, size or network named does not exist
+	KindInUse     Kind = "in_use"    // machines use the image; the text names them
 	KindTransient Kind = "transient" // it may have happened or not; retry with the same token
 	KindPermanent Kind = "permanent" // the request or the configuration is wrong; the text says what to change
 )

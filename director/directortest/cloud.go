@@ -36,6 +36,8 @@ type Cloud struct {
 	publish func(ctx context.Context) error
 	older   bool // managers speak a protocol that no director speaks any more
 
+	images images
+
 	lingers atomic.Bool // terminated machines run on
 	ghosts  []*machine  // those that do
 }
@@ -215,9 +217,12 @@ func (c *Cloud) Launch(_ context.Context, spec cloud.Spec) (cloud.MachineID, err
 			return "", err
 		}
 	}
+	if err := c.hasImage(cloud.ImageID(spec.Image)); err != nil {
+		return "", err
+	}
 	c.last++
 	m := &machine{
-		cloud: c, token: spec.Token, id: cloud.MachineID(fmt.Sprintf("m%d", c.launches)),
+		image: cloud.ImageID(spec.Image), cloud: c, token: spec.Token, id: cloud.MachineID(fmt.Sprintf("m%d", c.launches)),
 		address: netip.AddrFrom4([4]byte{10, 0, 0, c.last}), launched: time.Now().UTC(),
 	}
 	if err := m.start(spec.UserData); err != nil {

@@ -26,6 +26,7 @@ type machine struct {
 	cloud    *Cloud
 	id       cloud.MachineID
 	token    string
+	image    cloud.ImageID // that it was launched from; "": the cloud's own
 	node     api.NodeID
 	join     api.Secret
 	address  netip.Addr

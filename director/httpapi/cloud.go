@@ -9,7 +9,8 @@ import (
 	"conpaas/director/app"
 )
 
-type cloudPath struct {
+// CloudPath names a cloud.
+type CloudPath struct {
 	Cloud string `path:"cloud" doc:"Name"`
 }
 
@@ -23,11 +24,11 @@ func (s *server) cloudRoutes() {
 			return answer(s.director.Clouds(ctx, actor(ctx), in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/clouds/{cloud}", ID: "show-cloud", Summary: "One cloud"},
-		user(), func(ctx context.Context, in *cloudPath) (*body[api.Cloud], error) {
+		user(), func(ctx context.Context, in *CloudPath) (*body[api.Cloud], error) {
 			return answer(s.director.Cloud(ctx, actor(ctx), in.Cloud))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: "/v1/clouds/{cloud}/check", ID: "check-cloud", Summary: "Check that a cloud can be used"},
-		admin(), func(ctx context.Context, in *cloudPath) (*body[api.List[api.Check]], error) {
+		admin(), func(ctx context.Context, in *CloudPath) (*body[api.List[api.Check]], error) {
 			checks, err := s.director.CheckCloud(ctx, in.Cloud)
 			return answer(api.List[api.Check]{Items: checks}, err)
 		})

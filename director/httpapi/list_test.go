@@ -51,6 +51,9 @@ func (w *world) fillLists(t *testing.T, owner app.Actor) map[string]map[string]s
 	for range 2 { // for the audit log
 		w.call(t, w.callers["owner"], request{method: http.MethodPatch, path: "/v1/users/{user}", values: w.values(), body: `{"affiliation":"Example"}`})
 	}
+	for range 2 {
+		w.publish(t, "image")
+	}
 	code := w.values()
 	code["service"] = site.ID.String()
 	return map[string]map[string]string{"list-code": code}

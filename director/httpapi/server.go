@@ -40,6 +40,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.creditRoutes()
 	s.caRoutes()
 	s.cloudRoutes()
+	s.imageRoutes()
 	s.applicationRoutes()
 	s.serviceRoutes()
 	s.codeRoutes()

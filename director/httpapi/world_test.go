@@ -116,6 +116,6 @@ func (w *world) valuesOf(r routeInfo) map[string]string {
 func (w *world) values() map[string]string {
 	return map[string]string{
 		"user": ownUser, "token": ownToken, "certificate": ownCertificate, "application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation,
-		"cloud": "default", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "sha256": strings.Repeat("a", 64),
+		"cloud": "default", "image": "i1", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "sha256": strings.Repeat("a", 64),
 	}
 }

@@ -32,6 +32,7 @@ var migrations = []migration{
 	{"0005_credit", mustMigration("0005_credit")},
 	{"0006_access", mustMigration("0006_access")},
 	{"0007_totp", mustMigration("0007_totp")},
+	{"0008_images", mustMigration("0008_images")},
 }
 
 func mustMigration(id string) string {

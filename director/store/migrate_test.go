@@ -67,6 +67,7 @@ func TestModelsMatchTheSchema(t *testing.T) {
 		creditEntryRow{},
 		meterRow{},
 		clockRow{},
+		imageRow{},
 	} {
 		stmt := s.read.Model(model)
 		if err := stmt.Statement.Parse(model); err != nil {

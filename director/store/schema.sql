@@ -196,6 +196,24 @@ CREATE TABLE events (
 
 CREATE INDEX events_application ON events (application_id, id);
 
+CREATE TABLE images (
+	cloud        TEXT NOT NULL,
+	id           TEXT NOT NULL,
+	name         TEXT NOT NULL,
+	format       TEXT NOT NULL,
+	architecture TEXT NOT NULL,
+	size         INTEGER NOT NULL,
+	sha256       TEXT NOT NULL,
+	services     TEXT,
+	version      TEXT NOT NULL,
+	created      DATETIME NOT NULL,
+	published_by TEXT NOT NULL,
+	current      BOOLEAN NOT NULL,
+	PRIMARY KEY (cloud, id)
+);
+
+CREATE UNIQUE INDEX images_current ON images (cloud) WHERE current;
+
 CREATE TABLE installation (
 	id            INTEGER PRIMARY KEY CHECK (id = 1),
 	deployment_id TEXT NOT NULL,

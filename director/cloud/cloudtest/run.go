@@ -28,6 +28,13 @@ type Options struct {
 	UserData []byte
 	// Size and Image are put into every Spec.
 	Size, Image string
+	// NoImages says that the provider lacks the ability cloud.Images. It is an error to say it wrongly, or not to say it.
+	NoImages bool
+	// BootImage gives the content of an image that a machine can be launched from; nil where there is none. ImageFormat
+	// (default rootfs) and Architecture (default amd64) are those of all images that are added.
+	BootImage    func(t *testing.T) []byte
+	ImageFormat  api.ImageFormat
+	Architecture string
 	// Wait is how long a machine may take to change its state; 30 s when zero.
 	Wait time.Duration
 	// Poll is the time between two looks at a machine; 10 ms when zero.
@@ -44,9 +51,8 @@ type suite struct {
 	open func(t *testing.T) cloud.Provider
 }
 
-// Run holds a cloud to the rules. Each call of open gives a ready provider (a cloud.Host is started) on a cloud without
-// machines and registers its removal with t.Cleanup.
-func Run(t *testing.T, open func(t *testing.T) cloud.Provider, o Options) {
+// newSuite completes the options.
+func newSuite(open func(t *testing.T) cloud.Provider, o Options) *suite {
 	if o.Wait == 0 {
 		o.Wait = 30 * time.Second
 	}
@@ -59,7 +65,13 @@ func Run(t *testing.T, open func(t *testing.T) cloud.Provider, o Options) {
 	if o.UserData == nil {
 		o.UserData = []byte("#!/bin/sh\necho " + Greeting + "\ntrap 'exit 0' TERM\nwhile :; do sleep 3600 & wait; done\n")
 	}
-	s := &suite{Options: o, open: open}
+	return &suite{Options: o, open: open}
+}
+
+// Run holds a cloud to the rules. Each call of open gives a ready provider (a cloud.Host is started) on a cloud without
+// machines and registers its removal with t.Cleanup.
+func Run(t *testing.T, open func(t *testing.T) cloud.Provider, o Options) {
+	s := newSuite(open, o)
 	for _, rule := range []struct {
 		name  string
 		check func(t *testing.T)
@@ -81,6 +93,7 @@ func Run(t *testing.T, open func(t *testing.T) cloud.Provider, o Options) {
 	} {
 		t.Run(rule.name, rule.check)
 	}
+	RunImages(t, open, o)
 }
 
 // token makes the token of the n-th machine of a rule.

@@ -161,8 +161,9 @@ func checkTUN(dir string) error {
 }
 
 func (k *containers) checkRootfs() error {
-	if _, err := os.Stat(k.cloud.set.rootfs); err != nil {
-		return fmt.Errorf("%w; make an image with cpsimage build, or set ROOTFS to a tar file that it made", err)
+	_, err := os.Stat(k.cloud.set.rootfs)
+	if published, listed := k.cloud.published.List(); err == nil || listed == nil && len(published) > 0 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w; make an image with cpsimage build, and publish it or set ROOTFS to its tar file", err)
 }

@@ -21,6 +21,7 @@ import (
 	"conpaas/director/cloud/local/bridge"
 	"conpaas/director/cloud/local/cgroup"
 	"conpaas/director/cloud/local/fault"
+	"conpaas/director/cloud/local/image"
 	"conpaas/director/cloud/local/qemu"
 	"conpaas/director/cloud/local/rootfs"
 	"conpaas/director/cloud/local/runc"
@@ -31,6 +32,7 @@ var (
 	_ cloud.Provider  = (*Cloud)(nil)
 	_ cloud.Console   = (*Cloud)(nil)
 	_ cloud.Publisher = (*Cloud)(nil)
+	_ cloud.Images    = (*Cloud)(nil)
 	_ cloud.Host      = (*Cloud)(nil)
 	_ cloud.Cleaner   = (*Cloud)(nil)
 )
@@ -59,6 +61,8 @@ type kind interface {
 	keep(ctx context.Context)
 	// check looks for what the host lacks.
 	check(ctx context.Context) []api.Check
+	// forget removes what was unpacked of a published image with this digest, where no machine has it.
+	forget(digest string)
 	// prepare does beforehand what would make the first launch slow.
 	prepare(ctx context.Context)
 }
@@ -72,6 +76,9 @@ type Cloud struct {
 	kind     kind
 	slots    chan struct{} // launches at the same time
 	listener net.Listener
+
+	published image.Store
+	choosing  sync.RWMutex // held to write while an image is removed, to read while a machine gets one
 
 	mu       sync.Mutex
 	running  bool // between Start and Close
@@ -93,7 +100,7 @@ type Cloud struct {
 func newCloud(c cloud.Config, s settings, m mode) *Cloud {
 	c.Dir = filepath.Clean(c.Dir)
 	l := &Cloud{
-		config: c, set: s, mode: m, at: newLayout(c.Dir, m), slots: make(chan struct{}, 2*runtime.NumCPU()),
+		config: c, set: s, mode: m, at: newLayout(c.Dir, m), published: image.Store{Dir: newLayout(c.Dir, m).published()}, slots: make(chan struct{}, 2*runtime.NumCPU()),
 		machines: map[cloud.MachineID]*machine{}, tokens: map[string]*machine{},
 	}
 	switch s.runtime {
@@ -220,7 +227,7 @@ func (c *Cloud) form(op string, err error) error {
 	}{
 		{cloud.KindTransient, []error{context.Canceled, context.DeadlineExceeded}},
 		{cloud.KindCapacity, []error{address.ErrFull, bridge.ErrFull, unix.ENOSPC, unix.ENOMEM, unix.EAGAIN, unix.EMFILE, unix.ENFILE}},
-		{cloud.KindPermanent, []error{runc.ErrMissing, runc.ErrRefused, qemu.ErrRefused, rootfs.ErrImage, exec.ErrNotFound, unix.EPERM, unix.EACCES}},
+		{cloud.KindPermanent, []error{runc.ErrMissing, runc.ErrRefused, qemu.ErrRefused, rootfs.ErrImage, cloud.ErrContent, exec.ErrNotFound, unix.EPERM, unix.EACCES}},
 	} {
 		for _, known := range k.errs {
 			if errors.Is(err, known) {

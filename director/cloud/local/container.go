@@ -70,13 +70,13 @@ func (k *containers) overlay(r record) rootfs.Overlay {
 	}
 }
 
-// image prepares the image of a machine, the configured one for a new machine.
+// image prepares the image of a machine: for a new machine the one that it is launched from, or the configured one.
 func (k *containers) image(ctx context.Context, r record) (record, error) {
 	k.preparing.Lock()
 	defer k.preparing.Unlock()
 	image := rootfs.Image{Digest: r.Image, Dir: filepath.Join(k.cloud.at.images(), r.Image)}
 	if _, err := os.Stat(image.Dir); r.Image == "" || err != nil {
-		now, err := k.images.Image(ctx, k.cloud.set.rootfs)
+		now, err := k.source(ctx, r)
 		if err != nil {
 			return r, err
 		}
@@ -87,6 +87,18 @@ func (k *containers) image(ctx context.Context, r record) (record, error) {
 	}
 	r.Image = image.Digest
 	return r, image.Share(ctx, filepath.Join(k.cloud.at.lower(), shared(r)), rootfs.Range{First: r.FirstID, Size: k.cloud.set.ids.Size})
+}
+
+// source unpacks what a machine is launched from.
+func (k *containers) source(ctx context.Context, r record) (rootfs.Image, error) {
+	if r.Published == "" {
+		return k.images.Image(ctx, k.cloud.set.rootfs)
+	}
+	i, file, err := k.cloud.published.Find(r.Published)
+	if err != nil {
+		return rootfs.Image{}, err
+	}
+	return k.images.Known(ctx, file, i.SHA256)
 }
 
 // prepare unpacks the configured image. When it cannot, Launch tries again and says why.

@@ -86,10 +86,10 @@ func (c *Cloud) checkSpec(spec cloud.Spec) error {
 		return c.wrong(op, "%d MiB of memory and %d processors cannot be", spec.MemoryMiB, spec.CPUs)
 	case len(spec.Publish) > maxPublish || slices.Contains(spec.Publish, 0):
 		return c.wrong(op, "%d ports cannot be published; at most %d, from 1", len(spec.Publish), maxPublish)
-	case spec.Size != "" || spec.Image != "":
+	case spec.Size != "":
 		return &cloud.Error{
 			Kind: cloud.KindNotFound, Cloud: c.config.Name, Op: op,
-			Text: fmt.Sprintf("size %q or image %q does not exist: a local cloud has none by name; leave them empty, and set ROOTFS", spec.Size, spec.Image),
+			Text: fmt.Sprintf("size %q does not exist: a local cloud has none by name; leave it empty", spec.Size),
 		}
 	}
 	return nil
@@ -147,7 +147,7 @@ func (c *Cloud) build(ctx context.Context, m *machine, spec cloud.Spec) error {
 	c.place("launch:directory")
 	r := record{
 		ID: m.id, Token: spec.Token, Deployment: c.config.Deployment, Hostname: hostname(spec.Name, m.id), Address: address, Launched: now(),
-		Runtime: c.set.runtime, FirstID: c.set.ids.First, MemoryMiB: c.set.memoryMiB, CPUs: c.set.cpus,
+		Runtime: c.set.runtime, Published: cloud.ImageID(spec.Image), FirstID: c.set.ids.First, MemoryMiB: c.set.memoryMiB, CPUs: c.set.cpus,
 	}
 	if spec.MemoryMiB > 0 {
 		r.MemoryMiB = spec.MemoryMiB
@@ -155,7 +155,7 @@ func (c *Cloud) build(ctx context.Context, m *machine, spec cloud.Spec) error {
 	if spec.CPUs > 0 {
 		r.CPUs = spec.CPUs
 	}
-	if err := c.keep(m, r); err != nil {
+	if err := c.choose(m, r); err != nil {
 		return err
 	}
 	c.place("launch:recorded")

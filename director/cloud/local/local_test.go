@@ -89,6 +89,16 @@ func copyProgram(t testing.TB, from, to string) {
 	}
 }
 
+// imageTar is the tar file of rootDir.
+func imageTar(t *testing.T) []byte {
+	t.Helper()
+	content, err := exec.Command("tar", "--create", "--directory", rootDir(t), ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
 // locked is a writer for many goroutines.
 type locked struct {
 	mu sync.Mutex
@@ -241,7 +251,7 @@ func TestConformance(t *testing.T) {
 				l := again(t, configs[p], p.(*local.Cloud))
 				configs[l] = configs[p]
 				return l
-			}})
+			}, BootImage: imageTar, Architecture: runtime.GOARCH})
 		})
 	}
 }

@@ -28,9 +28,10 @@ type record struct {
 	Address    netip.Addr      `json:"address"`
 	Launched   time.Time       `json:"launched"`
 	Runtime    string          `json:"runtime"`
-	Image      string          `json:"image,omitempty"`    // digest
-	Firmware   qemu.Firmware   `json:"firmware,omitempty"` // of a virtual machine
-	FirstID    uint32          `json:"first_id,omitempty"` // of the host's ids that it runs as
+	Image      string          `json:"image,omitempty"`     // digest
+	Published  cloud.ImageID   `json:"published,omitempty"` // that it was launched from; "": ROOTFS
+	Firmware   qemu.Firmware   `json:"firmware,omitempty"`  // of a virtual machine
+	FirstID    uint32          `json:"first_id,omitempty"`  // of the host's ids that it runs as
 	MemoryMiB  int             `json:"memory_mib,omitempty"`
 	CPUs       int             `json:"cpus,omitempty"`
 	Whole      bool            `json:"whole"` // it is built; one that is not is removed after a crash

@@ -48,7 +48,10 @@ func (c *Cloud) start(ctx context.Context) error {
 	if err := c.acquire(); err != nil {
 		return err
 	}
-	var err error
+	err := c.published.Tidy()
+	if err != nil {
+		return err
+	}
 	if c.hostRun, err = bootID(); err != nil {
 		return err
 	}

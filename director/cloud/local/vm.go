@@ -48,16 +48,23 @@ func (k *vms) up(_ context.Context, existing []record) error {
 
 // prepare copies the configured image. When it cannot, Launch tries again and says why.
 func (k *vms) prepare(ctx context.Context) {
-	if _, err := k.image(ctx); err != nil && ctx.Err() == nil {
+	if _, err := k.image(ctx, record{}); err != nil && ctx.Err() == nil {
 		k.cloud.config.Log.Warn("the image of machines cannot be used", daemon.KeyError, err)
 	}
 }
 
-// image gives the digest of the configured image, of which there is a copy.
-func (k *vms) image(ctx context.Context) (string, error) {
+// image gives the digest of what a machine is launched from, of which there is a copy.
+func (k *vms) image(ctx context.Context, r record) (string, error) {
 	k.preparing.Lock()
 	defer k.preparing.Unlock()
-	return k.images.Disk(ctx, k.cloud.set.image)
+	if r.Published == "" {
+		return k.images.Disk(ctx, k.cloud.set.image)
+	}
+	_, file, err := k.cloud.published.Find(r.Published)
+	if err != nil {
+		return "", err
+	}
+	return k.images.Disk(ctx, file)
 }
 
 // build makes the machine's files and its emulator, which waits before the first instruction.
@@ -65,7 +72,7 @@ func (k *vms) build(ctx context.Context, r record, program []byte) (record, erro
 	dir, place := k.cloud.at.machine(r.ID), port(r.Address)
 	if program != nil {
 		var err error
-		if r.Image, err = k.image(ctx); err != nil {
+		if r.Image, err = k.image(ctx, r); err != nil {
 			return r, err
 		}
 		k.cloud.place("launch:shared")

@@ -5,7 +5,8 @@
 //	schedule = [ item { "," item } ]
 //	item     = "seed=" number                     seed of the percentages, 1 when absent
 //	         | operation ":" when ":" effect
-//	operation= "launch" | "describe" | "list" | "terminate" | "console" | "publish"
+//	operation= "launch" | "describe" | "list" | "terminate" | "console" | "publish" | "images" | "add-image" |
+//	           "remove-image"
 //	when     = "*"                                each call
 //	         | number                             that call, counted from 1 for each operation
 //	         | number "+"                         that call and all after it
@@ -68,7 +69,7 @@ type rule struct {
 }
 
 // operations are the calls of a cloud that can have trouble.
-var operations = []string{"launch", "describe", "list", "terminate", "console", "publish"}
+var operations = []string{"launch", "describe", "list", "terminate", "console", "publish", "images", "add-image", "remove-image"}
 
 // Parse reads a schedule. An unknown word is an error.
 func Parse(text string) (*Schedule, error) {

@@ -57,11 +57,24 @@ func (s Store) Image(ctx context.Context, source string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	return s.Known(ctx, source, digest)
+}
+
+// Known gives the image of a tar file whose SHA-256 is known, in hex.
+func (s Store) Known(ctx context.Context, source, digest string) (Image, error) {
 	image := Image{Digest: digest, Dir: filepath.Join(s.Dir, digest)}
 	if _, err := os.Stat(image.Dir); err == nil {
 		return image, nil
 	}
 	return image, s.unpack(ctx, source, image.Dir)
+}
+
+// Remove removes what was unpacked of a tar file with this SHA-256.
+func (s Store) Remove(digest string) error {
+	if err := os.RemoveAll(filepath.Join(s.Dir, digest)); err != nil {
+		return fmt.Errorf("remove an image: %w", err)
+	}
+	return nil
 }
 
 // shell makes sure that machines can boot from the files.
