@@ -80,9 +80,17 @@ func newImageShowCommand(g *Global) *cobra.Command {
 			}
 			return g.show(i, func() error {
 				return ui.Fields{
-					{Name: "ID", Value: i.ID}, {Name: "Name", Value: i.Name}, {Name: "State", Value: imageState(i)}, {Name: "Format", Value: string(i.Format)},
-					{Name: "Architecture", Value: i.Architecture}, {Name: "Size", Value: ui.Size(i.Size)}, {Name: "SHA-256", Value: i.SHA256},
-					{Name: "Services", Value: serviceNamesOf(i)}, {Name: "Version", Value: i.Version}, {Name: "Created", Value: at(i.Created)}, {Name: "By", Value: i.By},
+					{Name: "ID", Value: i.ID},
+					{Name: "Name", Value: i.Name},
+					{Name: "State", Value: imageState(i)},
+					{Name: "Format", Value: string(i.Format)},
+					{Name: "Architecture", Value: i.Architecture},
+					{Name: "Size", Value: ui.Size(i.Size)},
+					{Name: "SHA-256", Value: i.SHA256},
+					{Name: "Services", Value: serviceNamesOf(i)},
+					{Name: "Version", Value: i.Version},
+					{Name: "Created", Value: at(i.Created)},
+					{Name: "By", Value: i.By},
 				}.Write(g.out)
 			})
 		}),

@@ -9,7 +9,6 @@ import (
 	"conpaas/client/api"
 	"conpaas/client/director"
 	"conpaas/client/login"
-	"conpaas/director/app"
 	"conpaas/director/directortest"
 )
 
@@ -67,11 +66,15 @@ func TestPublish(t *testing.T) {
 	d := directortest.Start(t, directortest.Options{})
 	admin := loggedIn(t, d, "admin")
 	images := func() []api.Image {
-		list, err := d.Images(t.Context(), "default", app.Page{})
+		client, err := login.Home{Dir: admin}.Client()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return list.Items
+		list, err := client.Images(t.Context(), "default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
 	}
 	for _, tt := range []struct {
 		args []string
