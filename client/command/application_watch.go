@@ -67,7 +67,7 @@ func (g *Global) showNetwork(n api.ApplicationNetwork) error {
 				latency = strconv.FormatFloat(p.LatencyMS, 'f', 2, 64) + " ms"
 			}
 			t.Rows = append(t.Rows, append(name[:3:3], string(p.Peer), string(p.Path), p.Relay, endpoint(p.Endpoint), handshake,
-				latency, size(p.Received), size(p.Sent)))
+				latency, ui.Size(p.Received), ui.Size(p.Sent)))
 		}
 		if len(node.Peers) == 0 {
 			t.Rows = append(t.Rows, append(name, "", "", "", "", "", "", "", ""))

@@ -31,7 +31,7 @@ is missing is not in the cloud any more.`,
 					{Name: "id"}, {Name: "name"}, {Name: "format"}, {Name: "size", Right: true}, {Name: "services"}, {Name: "created"}, {Name: "state"},
 				}}
 				for _, i := range images {
-					t.Rows = append(t.Rows, []string{i.ID, i.Name, string(i.Format), size(i.Size), serviceNamesOf(i), at(i.Created), imageState(i)})
+					t.Rows = append(t.Rows, []string{i.ID, i.Name, string(i.Format), ui.Size(i.Size), serviceNamesOf(i), at(i.Created), imageState(i)})
 				}
 				return t.Write(g.out)
 			})
@@ -80,9 +80,17 @@ func newImageShowCommand(g *Global) *cobra.Command {
 			}
 			return g.show(i, func() error {
 				return ui.Fields{
-					{Name: "ID", Value: i.ID}, {Name: "Name", Value: i.Name}, {Name: "State", Value: imageState(i)}, {Name: "Format", Value: string(i.Format)},
-					{Name: "Architecture", Value: i.Architecture}, {Name: "Size", Value: size(i.Size)}, {Name: "SHA-256", Value: i.SHA256},
-					{Name: "Services", Value: serviceNamesOf(i)}, {Name: "Version", Value: i.Version}, {Name: "Created", Value: at(i.Created)}, {Name: "By", Value: i.By},
+					{Name: "ID", Value: i.ID},
+					{Name: "Name", Value: i.Name},
+					{Name: "State", Value: imageState(i)},
+					{Name: "Format", Value: string(i.Format)},
+					{Name: "Architecture", Value: i.Architecture},
+					{Name: "Size", Value: ui.Size(i.Size)},
+					{Name: "SHA-256", Value: i.SHA256},
+					{Name: "Services", Value: serviceNamesOf(i)},
+					{Name: "Version", Value: i.Version},
+					{Name: "Created", Value: at(i.Created)},
+					{Name: "By", Value: i.By},
 				}.Write(g.out)
 			})
 		}),

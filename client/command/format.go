@@ -2,7 +2,6 @@ package command
 
 import (
 	"net/netip"
-	"strconv"
 	"time"
 )
 
@@ -25,17 +24,4 @@ func endpoint(a netip.AddrPort) string {
 		return ""
 	}
 	return a.String()
-}
-
-// size gives bytes in a form for people.
-func size(n int64) string {
-	const step = 1024
-	v, unit := float64(n), 0
-	for v >= step && unit < 4 {
-		v, unit = v/step, unit+1
-	}
-	if unit == 0 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	return strconv.FormatFloat(v, 'f', 1, 64) + [...]string{"", " KiB", " MiB", " GiB", " TiB"}[unit]
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 
 	"conpaas/client/api"
 	"conpaas/client/director"
@@ -46,10 +45,7 @@ cps php upload-code shop php shop.zip --description "with a basket" --enable`,
 				return usagef("upload-code: %s is no file; pack it first, for example: tar -czf code.tar.gz -C %s .", args[2], args[2])
 			}
 			in.Filename = filepath.Base(args[2])
-			u := &uploader{client: c, progress: ui.NewProgress(g.err, what), what: what, in: in, file: file, size: info.Size(), step: coarse}
-			if g.err.Live {
-				u.step = fine
-			}
+			u := &uploader{client: c, progress: ui.NewProgress(g.err, what), what: what, in: in, file: file, size: info.Size()}
 			v, err := u.send(ctx, args[0], args[1])
 			if err != nil {
 				return err
@@ -78,12 +74,6 @@ cps php upload-code shop php shop.zip --description "with a basket" --enable`,
 	return cmd
 }
 
-// How often progress is told, in parts of a hundred.
-const (
-	fine   = 1  // on one line of a terminal
-	coarse = 25 // on lines that stay
-)
-
 // uploader sends an archive over as many connections as that takes.
 type uploader struct {
 	client   *director.Client
@@ -92,7 +82,6 @@ type uploader struct {
 	in       director.Upload
 	file     *os.File
 	size     int64
-	step     int64 // in parts of a hundred: how often it is told how far it has come
 }
 
 func (u *uploader) send(ctx context.Context, application, service string) (v api.CodeVersion, err error) {
@@ -110,7 +99,7 @@ func (u *uploader) send(ctx context.Context, application, service string) (v api
 			case whole && there.Length == 0: // it has been taken, or refused
 				return v, failf(exitUnavailable, "%s: all was sent, and the answer is lost; see whether it is there: cps %s list-codes %s %s", u.what, api.PHP, application, service)
 			case there.Length > 0:
-				u.progress.Note(fmt.Sprintf("%s: %s are there already", u.what, size(there.Length)))
+				u.progress.Note(fmt.Sprintf("%s: %s are there already", u.what, ui.Size(there.Length)))
 			}
 			if v, whole, err = u.sendRest(ctx, application, service, min(there.Length, u.size)); err == nil {
 				return v, nil
@@ -132,35 +121,8 @@ func (u *uploader) send(ctx context.Context, application, service string) (v api
 func (u *uploader) sendRest(ctx context.Context, application, service string, offset int64) (v api.CodeVersion, whole bool, err error) {
 	in := u.in
 	in.Offset, in.Size = offset, u.size-offset
-	sent := &meter{from: io.NewSectionReader(u.file, offset, in.Size), progress: u.progress, all: u.size, step: u.step}
-	sent.done.Store(offset)
+	sent := ui.NewMeter(u.progress, io.NewSectionReader(u.file, offset, in.Size), offset, u.size, "the director checks the archive")
 	in.Archive = sent
 	v, err = u.client.UploadCode(ctx, application, service, in)
-	return v, sent.done.Load() == u.size, err
-}
-
-// meter tells how far the sending of an archive has come. The sender may still read it for a moment after the answer is there.
-type meter struct {
-	from     io.Reader
-	progress *ui.Progress
-	all      int64        // bytes
-	step     int64        // in parts of a hundred: how often it is told
-	done     atomic.Int64 // bytes
-	told     int64        // part of a hundred
-}
-
-// Read implements io.Reader.
-func (m *meter) Read(b []byte) (int, error) {
-	n, err := m.from.Read(b)
-	done := m.done.Add(int64(n))
-	part := done * 100 / max(m.all, 1) / m.step * m.step
-	switch {
-	case n == 0:
-	case done == m.all:
-		m.progress.State(size(m.all) + " sent, the director checks the archive")
-	case part > m.told:
-		m.progress.State(fmt.Sprintf("%d %% of %s", part, size(m.all)))
-	}
-	m.told = part
-	return n, err
+	return v, sent.Whole(), err
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,10 @@ func stories(t *testing.T, runtime string) {
 			}
 			env.Setenv("EXAMPLES", examples)
 			env.Setenv("NO_COLOR", "1")
+			env.Setenv("ARCH", goruntime.GOARCH)
+			if runtime == "container" {
+				env.Setenv("ROOTFS", rootfs(env.T().(testing.TB)))
+			}
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

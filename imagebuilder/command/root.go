@@ -28,7 +28,7 @@ The exit code is 0 when the image is there and 1 when it is not.`,
 	}
 	root.SetOut(out)
 	root.SetErr(err)
-	root.AddCommand(newInitCommand(), newBuildCommand(), newVerifyCommand(), newListCommand())
+	root.AddCommand(newInitCommand(), newBuildCommand(), newVerifyCommand(), newPublishCommand(), newListCommand())
 	return root
 }
 

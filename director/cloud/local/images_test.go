@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-
 	"io"
 	"os"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 
 // published makes the description of an image.
 func published(content []byte) cloud.ImageSpec {
-
 	return cloud.ImageSpec{Name: "test", Format: api.ImageRootFS, Architecture: runtime.GOARCH, Size: int64(len(content)), SHA256: digestOf(content)}
 }
 
