@@ -20,4 +20,3 @@ if [ ! -e "$here/script" ]; then
 	cut "the empty database of MariaDB" "$root"/var/lib/mysql/*
 fi
 cut "compiled Python" $(find "$root/usr" -name __pycache__ -type d -prune)
-cut "package caches" "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
