@@ -104,8 +104,8 @@ func TestDeadImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	temporary := t.TempDir()
-	out, said, err := cpsimage(t, temporary, "verify", "--firmware", "bios", "--timeout", "20s", path)
-	for _, want := range []string{"SeaBIOS: it has not joined within 20s", "The end of its console:\n?"} {
+	out, said, err := cpsimage(t, temporary, "verify", "--firmware", "bios", "--timeout", "45s", path)
+	for _, want := range []string{"SeaBIOS: it has not joined within 45s", "The end of its console:\n?"} {
 		if err == nil || out != "" || !strings.Contains(said, want) {
 			t.Errorf("%v, out %q; it does not say %q", err, out, want)
 		}

@@ -13,6 +13,7 @@ import (
 	"conpaas/director/cloud"
 	"conpaas/director/cloud/cloudtest"
 	"conpaas/director/cloud/local"
+	"conpaas/director/cloud/local/mount"
 )
 
 // bootDisk makes a disk whose boot sector prints the greeting on the first serial port and stops the processor.
@@ -125,5 +126,40 @@ func TestVMImage(t *testing.T) {
 				t.Errorf("%s: left is %s", name, trace)
 			}
 		}
+	}
+}
+
+// TestVMHostRestart: after a restart of the host a machine boots again, with its address and what is on its disk.
+func TestVMHostRestart(t *testing.T) {
+	t.Parallel()
+	c := configuration(t, map[string]string{"RUNTIME": local.RuntimeVM})
+	l := start(t, c)
+	before := launch(t, l, "n1-1")
+	printed(t, l, before.ID, cloudtest.Greeting)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, c.Dir)
+	if err := h.groups.Kill(t.Context(), "/"+h.name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := mount.Clear(c.Dir); err != nil {
+		t.Fatal(err)
+	}
+	machine := filepath.Join(c.Dir, "machines", string(before.ID))
+	if err := os.Remove(filepath.Join(machine, "life.json")); err != nil {
+		t.Fatal(err)
+	}
+	disk, err := os.Stat(filepath.Join(machine, "disk.qcow2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = again(t, c, l)
+	if after, err := l.Describe(t.Context(), before.ID); err != nil || after != before {
+		t.Errorf("the machine was %+v and is %+v, %v", before, after, err)
+	}
+	printed(t, l, before.ID, cloudtest.Greeting+"\r\n"+cloudtest.Greeting)
+	if now, err := os.Stat(filepath.Join(machine, "disk.qcow2")); err != nil || !os.SameFile(disk, now) {
+		t.Errorf("its disk is another one, %v", err)
 	}
 }

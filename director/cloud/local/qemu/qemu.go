@@ -65,7 +65,7 @@ func (c Config) Args() []string {
 	if c.KVM {
 		args = append(args, byKVM...)
 	} else {
-		args = append(args, "-accel", "tcg", "-cpu", "max")
+		args = append(args, "-accel", "tcg", "-cpu", "max,la57=off") // a fifth level of page tables is slow to emulate
 	}
 	if c.Firmware == UEFI {
 		args = append(
