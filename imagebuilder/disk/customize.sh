@@ -44,6 +44,7 @@ cat >"$root/etc/cloud/cloud.cfg.d/90_conpaas.cfg" <<'END'
 datasource_list: [NoCloud, OpenNebula, Ec2, OpenStack, None]
 disable_root: false
 ssh_pwauth: false
+ssh_genkeytypes: [ed25519]  # a key of RSA takes long under emulation, and holds up what follows
 users: [default]
 system_info:
   default_user: {name: root, lock_passwd: true, shell: /bin/bash}

@@ -23,7 +23,7 @@ printf 'LABEL=conpaas / ext4 defaults,errors=remount-ro 0 1\n' >"$root/etc/fstab
 
 # The names of all the world's hardware, locales' sources, and drivers of hardware that no cloud shows are a tenth of it.
 mkdir -p "$root/etc/dpkg/dpkg.cfg.d"
-for path in /lib/udev/hwdb.d /usr/share/i18n '/lib/modules/*/kernel/drivers/infiniband' '/lib/modules/*/kernel/drivers/comedi' \
+for path in /lib/udev/hwdb.d /usr/share/i18n/locales /usr/share/i18n/charmaps '/lib/modules/*/kernel/drivers/infiniband' '/lib/modules/*/kernel/drivers/comedi' \
 	'/lib/modules/*/kernel/drivers/target' '/lib/modules/*/kernel/drivers/net/ethernet/mellanox'; do
 	echo "path-exclude=$path/*"
 done >"$root/etc/dpkg/dpkg.cfg.d/90conpaas-machine"
