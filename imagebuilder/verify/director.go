@@ -73,7 +73,7 @@ func start(ctx context.Context, image Image, o Options) (_ *installation, err er
 		return nil, err
 	}
 	defer out.Close()
-	d.cmd = d.command("serve", "--listen", at)
+	d.cmd = d.command(context.WithoutCancel(ctx), "serve", "--listen", at)
 	d.cmd.Stdout, d.cmd.Stderr = out, log
 	if err := d.cmd.Start(); err != nil {
 		d.cmd = nil
@@ -89,9 +89,10 @@ func (d *installation) data() string   { return filepath.Join(d.dir, "data") }
 func (d *installation) log() string    { return filepath.Join(d.dir, "director.log") }
 func (d *installation) out() string    { return filepath.Join(d.dir, "director.out") }
 
-// command is one of the director's. A signal to the group of this process does not reach it: it is ended in order.
-func (d *installation) command(args ...string) *exec.Cmd {
-	c := exec.Command(d.program, append(args, "--config", d.config(), "--data", d.data())...)
+// command is one of the director's; the end of ctx kills it. A signal to the group of this process does not reach it: it
+// is ended in order.
+func (d *installation) command(ctx context.Context, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, d.program, append(args, "--config", d.config(), "--data", d.data())...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return c
 }
@@ -201,9 +202,7 @@ func (d *installation) end() error {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), endTime) // also when the caller was interrupted
 		defer cancel()
-		clean := d.command("cloud", "clean")
-		stop := context.AfterFunc(ctx, func() { _ = clean.Process.Kill() })
-		defer stop()
+		clean := d.command(ctx, "cloud", "clean")
 		if out, err := clean.CombinedOutput(); err != nil {
 			return fmt.Errorf("remove what is left in %s; run %s: %w: %s", d.dir, strings.Join(clean.Args, " "), err, bytes.TrimSpace(out))
 		}

@@ -107,10 +107,11 @@ func checkDevice(path string) error {
 
 // Isolation says how machines are kept from the host and from each other.
 func (c *Cloud) Isolation() string {
-	switch rights := "without rights"; {
-	case c.set.runtime == RuntimeProcess:
+	switch c.set.runtime {
+	case RuntimeProcess:
 		return "none: machines are processes of the host"
-	case c.set.runtime == RuntimeVM:
+	case RuntimeVM:
+		rights := "without rights"
 		if !c.mode.limits {
 			rights = "with the rights of the user who runs the director"
 		}
