@@ -43,7 +43,7 @@ test-unit: go-version ## unit, conformance and component tests
 test-stories: build image ## the real programs against each other on the local cloud
 	go test -timeout 20m -count=1 ./client/e2e
 
-test-images: build ## images that are made and booted for real, in virtual machines under both firmwares and as a container
+test-images: build image ## images that are made and booted for real, in virtual machines under both firmwares and as a container
 	CONPAAS_CACHE=$(CACHE) go test -timeout 20m -count=1 ./imagebuilder/imagetest
 
 bench: go-version ## measure, print a table of figures and write bench.json; BENCH=Scale limits it to benchmarks of that name

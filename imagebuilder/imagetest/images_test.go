@@ -11,9 +11,6 @@ import (
 	"testing"
 )
 
-// services are what the images hold; the caches of images keep them.
-const services = "helloworld"
-
 // cpsimage runs the program as people do, with its progress in the test's log.
 func cpsimage(t *testing.T, temporary string, args ...string) (out, progress string, err error) {
 	t.Helper()
@@ -31,9 +28,9 @@ func cpsimage(t *testing.T, temporary string, args ...string) (out, progress str
 }
 
 // image makes an image, or takes it from the cache.
-func image(t *testing.T, format string) string {
+func image(t *testing.T, args ...string) string {
 	t.Helper()
-	args := []string{"build", "--format", format, "--services", services}
+	args = append([]string{"build"}, args...)
 	if cache := os.Getenv("CONPAAS_CACHE"); cache != "" {
 		args = append(args, "--cache", cache)
 	}
@@ -85,10 +82,10 @@ func verified(t *testing.T, path string, under ...string) {
 }
 
 // TestVirtualMachine: a disk image boots by its own loader under both firmwares, fetches its code and joins.
-func TestVirtualMachine(t *testing.T) { verified(t, image(t, "raw"), "SeaBIOS", "OVMF") }
+func TestVirtualMachine(t *testing.T) { verified(t, image(t, "--format", "raw", "--services", "helloworld"), "SeaBIOS", "OVMF") }
 
-// TestContainer: a root file system joins as a container.
-func TestContainer(t *testing.T) { verified(t, image(t, "rootfs"), "container") }
+// TestContainer: a root file system joins as a container. It is the one that make image makes.
+func TestContainer(t *testing.T) { verified(t, image(t, "--format", "rootfs"), "container") }
 
 // TestDeadImage: an image whose boot sector stops the processor is refused with what it printed, and leaves nothing.
 func TestDeadImage(t *testing.T) {
