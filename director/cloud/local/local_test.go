@@ -20,6 +20,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"conpaas/client/api"
 	"conpaas/director/cloud"
 	"conpaas/director/cloud/cloudtest"
 	"conpaas/director/cloud/local"
@@ -97,6 +98,16 @@ func imageTar(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return content
+}
+
+// content gives what is in a file.
+func content(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // locked is a writer for many goroutines.
@@ -242,6 +253,10 @@ func TestConformance(t *testing.T) {
 	for _, kind := range []string{local.RuntimeContainer, local.RuntimeVM, local.RuntimeProcess} {
 		t.Run(kind, func(t *testing.T) {
 			configs := map[cloud.Provider]cloud.Config{}
+			image, format := imageTar, api.ImageRootFS
+			if kind == local.RuntimeVM {
+				image, format = func(t *testing.T) []byte { return content(t, bootDisk(t)) }, api.ImageRaw
+			}
 			cloudtest.Run(t, func(t *testing.T) cloud.Provider {
 				c := configuration(t, map[string]string{"RUNTIME": kind})
 				l := start(t, c)
@@ -251,7 +266,7 @@ func TestConformance(t *testing.T) {
 				l := again(t, configs[p], p.(*local.Cloud))
 				configs[l] = configs[p]
 				return l
-			}, BootImage: imageTar, Architecture: runtime.GOARCH})
+			}, BootImage: image, ImageFormat: format, Architecture: runtime.GOARCH})
 		})
 	}
 }
