@@ -65,7 +65,7 @@ func TestOrdinaryUser(t *testing.T) {
 	u := newOrdinary(t)
 	const tests = "^Test(Conformance|Crash|Clean|CleanCrash|Death|HostRestart|KilledInCreate|NetworkLost|Orphans|Publish.*|Apart|DirectorInside|HostNetwork|Image.*|Inside)$/^container$"
 	out, err := u.inside("", "-test.v", "-test.run", tests).CombinedOutput()
-	if err != nil || strings.Count(string(out), "\n--- PASS: Test") != 19 {
+	if err != nil || strings.Count(string(out), "\n--- PASS: Test") != 21 {
 		t.Errorf("%v: %s", err, out)
 	}
 	u.leave(t)
