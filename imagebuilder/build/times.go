@@ -42,13 +42,13 @@ func noteTime(cache, kind string, took time.Duration) error {
 
 // expected is how long a whole build took the last time, 0 where a part of it is not known.
 func (t times) expected(w *work) time.Duration {
-	sum, ok := t[w.formatKind()], true
+	sum := t[w.formatKind()]
 	if sum == 0 {
 		return 0
 	}
 	if found, there := lookupRoot(w.cache, w.root); !there || !w.recent(found.Created) || found.Created.After(w.began) {
-		var root float64
-		if root, ok = t[w.rootKind()]; !ok {
+		root, ok := t[w.rootKind()]
+		if !ok {
 			return 0
 		}
 		sum += root
