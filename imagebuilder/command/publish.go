@@ -98,7 +98,12 @@ func (o *publishOptions) find(name string) (path string, err error) {
 		if image.Key != name && (err != nil || cached != real) {
 			continue
 		}
-		o.format = string(image.Format)
+		for _, packed := range []string{".zst", ".xz"} {
+			if strings.HasSuffix(image.Path, packed) {
+				return "", fmt.Errorf("clouds unpack tar files as they are or of gzip, not of %s; build it with a filename that ends in .tar or .tar.gz", packed)
+			}
+		}
+		o.format, o.upload.Architecture = string(image.Format), cmp.Or(image.Architecture, o.upload.Architecture)
 		o.services = nil
 		for _, s := range image.Services {
 			o.services = append(o.services, string(s))

@@ -63,6 +63,11 @@ func TestPublish(t *testing.T) {
 	if err := os.WriteFile(file, []byte("a disk"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	_, _, err = run(t, "build", "--services", "helloworld", "--cache", cache, "--mirror", "http://m.example.org/debian", "-o", filepath.Join(t.TempDir(), "x.tar.zst"))
+	packed, globErr := filepath.Glob(filepath.Join(cache, "*.zst"))
+	if err != nil || globErr != nil || len(packed) != 1 {
+		t.Fatal(packed, err, globErr)
+	}
 	d := directortest.Start(t, directortest.Options{})
 	admin := loggedIn(t, d, "admin")
 	images := func() []api.Image {
@@ -84,6 +89,7 @@ func TestPublish(t *testing.T) {
 		{[]string{key, "--cloud", "default", "--conf", loggedIn(t, d, "ana")}, "administrator"},
 		{[]string{key, "--cloud", "mars", "--conf", admin}, `"mars" is not configured`},
 		{[]string{key, "--conf", admin}, "cloud"},
+		{[]string{packed[0], "--cloud", "default", "--conf", admin}, "build it with a filename that ends in .tar or .tar.gz"},
 		{[]string{"nothing", "--cloud", "default", "--conf", admin}, "cpsimage list"},
 		{[]string{"nothing.tar", "--cloud", "default", "--conf", admin}, "no such file"},
 		{[]string{file, "--cloud", "default", "--services", "wine", "--conf", admin}, "wine"},
