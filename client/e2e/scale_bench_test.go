@@ -28,6 +28,16 @@ func BenchmarkScaleContainer(b *testing.B) {
 	w.measureScale("php", "backend", 1, 20)
 }
 
+// BenchmarkScaleProcess grows a service from one agent to fifty, as plain processes.
+func BenchmarkScaleProcess(b *testing.B) {
+	w := benchWorld(b, "process")
+	w.cps("application", "create", "shop")
+	w.cps("service", "add", "helloworld", "shop")
+	w.cps("service", "start", "shop", "helloworld")
+	w.measureScale("helloworld", "node", 1, 50)
+	b.ReportMetric(w.rss(w.cmd.Process.Pid), "director_50_rss_mib")
+}
+
 // BenchmarkFirstPage is the time from the creation of an application to the first page of its PHP service: cold, with an image
 // that this director has not unpacked yet, and warm.
 func BenchmarkFirstPage(b *testing.B) {
