@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -130,15 +129,7 @@ func TestSharedCommitAndAPanic(t *testing.T) {
 
 // When the disk is full nobody of a shared commit is told that it has written.
 func TestSharedCommitAndAFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Fatalf("mount a small file system (needs root): %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := smallDisk(t)
 	s := openStore(t, dir, Options{})
 	_ = os.WriteFile(filepath.Join(dir, "ballast"), bytes.Repeat([]byte{1}, 1<<20), 0o600) // writes what still fits
 	errs := batch(t, s, func(tx *Tx) error { return tx.PutSecret("large", make([]byte, 300_000)) }, put("small"))

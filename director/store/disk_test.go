@@ -10,7 +10,9 @@ import (
 	"time"
 )
 
-func TestFullDisk(t *testing.T) {
+// smallDisk is a file system of 1 MiB.
+func smallDisk(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Fatalf("mount a small file system (needs root): %v", err)
@@ -20,6 +22,11 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return dir
+}
+
+func TestFullDisk(t *testing.T) {
+	dir := smallDisk(t)
 	s := openStore(t, dir, Options{})
 	put := func(name string, size int) error {
 		return s.Update(t.Context(), "put", func(tx *Tx) error { return tx.PutSecret(name, make([]byte, size)) })
