@@ -219,7 +219,7 @@ func named(spec api.ApplicationSpec, sum string) bool {
 }
 
 func (d *Director) sendBlob(ctx context.Context, client *manager.Client, epoch api.Epoch, sum string) error {
-	file, size, err := d.blobs.open(sum)
+	file, size, err := d.blobs.Open(sum)
 	if err != nil {
 		return err
 	}

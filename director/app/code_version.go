@@ -13,6 +13,7 @@ import (
 	"conpaas/client/api"
 	"conpaas/client/archive"
 	"conpaas/client/daemon"
+	"conpaas/director/blob"
 	"conpaas/director/store"
 	"conpaas/director/store/life"
 )
@@ -54,18 +55,17 @@ func (d *Director) UploadCode(ctx context.Context, a Actor, ref, service string,
 	if err != nil {
 		return out, err
 	}
-	select {
-	case d.blobs.slots <- struct{}{}:
-		defer func() { <-d.blobs.slots }()
-	default:
-		return out, api.Errorf(api.CodeThrottled, "%d archives are being uploaded to this director already; try again", maxUploads)
+	done, err := d.blobs.Turn()
+	if err != nil {
+		return out, err
 	}
+	defer done()
 	u, err := d.receiveCode(ctx, s, in)
 	if err != nil {
 		return out, err
 	}
 	defer func() {
-		if dropped := u.drop(); dropped != nil {
+		if dropped := u.Drop(); dropped != nil {
 			d.log.Warn("an upload is left", "file", u.Name(), daemon.KeyError, dropped)
 		}
 	}()
@@ -74,10 +74,10 @@ func (d *Director) UploadCode(ctx context.Context, a Actor, ref, service string,
 		return out, err
 	}
 	v := store.CodeVersion{
-		Application: s.Application, Service: s.ID, Description: in.Description, Filename: in.Filename, Format: format, Size: u.size, SHA256: u.sha256,
+		Application: s.Application, Service: s.ID, Description: in.Description, Filename: in.Filename, Format: format, Size: u.Size, SHA256: u.SHA256,
 	}
 	var op store.Operation
-	err = d.blobs.keep(u, func() error {
+	err = d.blobs.Keep(u, func() error {
 		return d.store.Update(ctx, "code.added", func(tx *store.Tx) (err error) {
 			if v, err = addVersion(tx, v); err != nil || !in.Enable {
 				return err
@@ -111,7 +111,7 @@ func filename(name string) (string, error) {
 }
 
 // checkArchive tells the format of an archive, and refuses one that cannot be unpacked safely.
-func checkArchive(name string, u *upload) (string, error) {
+func checkArchive(name string, u *blob.Upload) (string, error) {
 	head := make([]byte, archive.HeadBytes)
 	n, err := u.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -121,7 +121,7 @@ func checkArchive(name string, u *upload) (string, error) {
 	if err != nil {
 		return "", api.InField("archive", "%s", err.Error())
 	}
-	_, err = archive.Check(u, u.size, format, archive.DefaultLimits())
+	_, err = archive.Check(u, u.Size, format, archive.DefaultLimits())
 	if wrong, ok := errors.AsType[*archive.Error](err); ok {
 		return "", api.InField("archive", "%s", wrong.Error())
 	}
@@ -214,7 +214,7 @@ func (d *Director) CodeArchive(ctx context.Context, a Actor, ref, service, versi
 	if v.SHA256 == "" {
 		return v, nil, api.Errorf(api.CodeConflict, "%s comes with the machines: there is no archive to download", v.ID)
 	}
-	file, _, err := d.blobs.open(v.SHA256)
+	file, _, err := d.blobs.Open(v.SHA256)
 	if errors.Is(err, fs.ErrNotExist) { // deleted meanwhile, or a disk that has lost it
 		return v, nil, api.Errorf(api.CodeNotFound, "the archive of %s is not there any more", v.ID)
 	}
@@ -253,7 +253,7 @@ func (d *Director) DeleteCode(ctx context.Context, a Actor, ref, service, versio
 // one, at the latest when the director starts.
 func (d *Director) pruneBlobs(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
-	if err := d.blobs.prune(func() (map[string]bool, error) { return d.namedBlobs(ctx) }, false); err != nil {
+	if err := d.blobs.Prune(func() (map[string]bool, error) { return d.namedBlobs(ctx) }, false); err != nil {
 		d.log.Warn("archives that nobody needs are left", daemon.KeyError, err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"conpaas/client/daemon"
 	"conpaas/client/wire"
 	"conpaas/director/auth"
+	"conpaas/director/blob"
 	"conpaas/director/cloud"
 	"conpaas/director/store"
 	"conpaas/vpn"
@@ -107,7 +108,7 @@ type Director struct {
 	caTurn    sync.Mutex    // one learnCA at a time
 	caNews    chan struct{} // something that a rotation may wait for
 	code      *Code
-	blobs     *blobs
+	blobs     *blob.Dir
 	places    map[string]*place
 	hub       *wire.Hub
 	feed      *feed
@@ -149,10 +150,10 @@ func Open(ctx context.Context, c Config) (_ *Director, err error) {
 	if err := d.firstStart(ctx); err != nil {
 		return nil, err
 	}
-	if d.blobs, err = openBlobs(filepath.Join(c.Dir, "blobs")); err != nil {
+	if d.blobs, err = blob.Open(filepath.Join(c.Dir, "blobs")); err != nil {
 		return nil, err
 	}
-	if err := d.blobs.prune(func() (map[string]bool, error) { return d.namedBlobs(ctx) }, true); err != nil {
+	if err := d.blobs.Prune(func() (map[string]bool, error) { return d.namedBlobs(ctx) }, true); err != nil {
 		return nil, fmt.Errorf("remove archives that nobody needs: %w", err)
 	}
 	for _, c := range c.Clouds {

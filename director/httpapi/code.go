@@ -11,6 +11,7 @@ import (
 	"conpaas/client/api"
 	"conpaas/client/wire"
 	"conpaas/director/app"
+	"conpaas/director/blob"
 )
 
 // codeRoutes are for services that host code, and for the settings of all services.
@@ -42,7 +43,7 @@ func (s *server) codeRoutes() {
 			return answer(s.director.CodeUploaded(ctx, actor(ctx), in.Application, in.Service, in.SHA256, in.Size))
 		})
 	s.api.Raw(wire.Route{
-		Method: http.MethodPost, Path: one + "/code", ID: "upload-code", Status: http.StatusCreated, MaxBody: app.MaxArchive + 1, Body: wire.Bytes{},
+		Method: http.MethodPost, Path: one + "/code", ID: "upload-code", Status: http.StatusCreated, MaxBody: blob.Max + 1, Body: wire.Bytes{},
 		Summary: "Add a version: the body is a tar, tar.gz, tar.bz2, tar.xz or zip archive, or with sha256 and offset the rest of one, which can go on when it breaks off",
 		Query: []wire.Query{
 			wire.QueryText("filename", "Of the archive"), wire.QueryText("description", "For people"),

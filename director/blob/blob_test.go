@@ -1,4 +1,4 @@
-package app
+package blob
 
 import (
 	"bytes"
@@ -12,9 +12,9 @@ import (
 	"conpaas/client/api"
 )
 
-func testBlobs(t *testing.T) *blobs {
+func testBlobs(t *testing.T) *Dir {
 	t.Helper()
-	b, err := openBlobs(t.TempDir())
+	b, err := Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func testBlobs(t *testing.T) *blobs {
 	return b
 }
 
-func (b *blobs) names(t *testing.T) (names []string) {
+func (b *Dir) names(t *testing.T) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(b.dir)
 	if err != nil {
@@ -71,15 +71,15 @@ func TestUploadsAreBounded(t *testing.T) {
 		if c.length > spaceEvery {
 			b.limit = 2 * spaceEvery
 		}
-		u, err := b.receive(t.Context(), bytes.NewReader(make([]byte, c.length)), c.announced)
+		u, err := b.Receive(t.Context(), bytes.NewReader(make([]byte, c.length)), c.announced)
 		if code := api.CodeFrom(err); code != c.want {
 			t.Errorf("%s: %v; want %q", name, err, c.want)
 		}
 		if err == nil {
-			if u.size != int64(c.length) {
-				t.Errorf("%s: %d bytes have come", name, u.size)
+			if u.Size != int64(c.length) {
+				t.Errorf("%s: %d bytes have come", name, u.Size)
 			}
-			if err := u.drop(); err != nil {
+			if err := u.Drop(); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -93,13 +93,13 @@ func TestUploadThatBreaksOffLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b := testBlobs(t)
 	broken := io.MultiReader(strings.NewReader("begin"), errReader{})
-	if _, err := b.receive(t.Context(), broken, -1); !errors.Is(err, errBroken) {
+	if _, err := b.Receive(t.Context(), broken, -1); !errors.Is(err, errBroken) {
 		t.Errorf("a body that breaks off: %v", err)
 	}
 	b.limit = 3 * spaceEvery
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := b.receive(ctx, bytes.NewReader(make([]byte, 2*spaceEvery)), -1); !errors.Is(err, context.Canceled) {
+	if _, err := b.Receive(ctx, bytes.NewReader(make([]byte, 2*spaceEvery)), -1); !errors.Is(err, context.Canceled) {
 		t.Errorf("a caller that has left: %v", err)
 	}
 	if left := b.names(t); len(left) > 0 {
@@ -118,19 +118,19 @@ func TestBlobsAreKeptWhileTheyAreNamed(t *testing.T) {
 	b := testBlobs(t)
 	put := func(text string, name error) string {
 		t.Helper()
-		u, err := b.receive(t.Context(), strings.NewReader(text), int64(len(text)))
+		u, err := b.Receive(t.Context(), strings.NewReader(text), int64(len(text)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() {
-			if err := u.drop(); err != nil {
+			if err := u.Drop(); err != nil {
 				t.Error(err)
 			}
 		}()
-		if err := b.keep(u, func() error { return name }); !errors.Is(err, name) {
+		if err := b.Keep(u, func() error { return name }); !errors.Is(err, name) {
 			t.Errorf("keep %q: %v; want %v", text, err, name)
 		}
-		return u.sha256
+		return u.SHA256
 	}
 	one := put("one", nil)
 	if again := put("one", nil); again != one {
@@ -138,11 +138,11 @@ func TestBlobsAreKeptWhileTheyAreNamed(t *testing.T) {
 	}
 	two := put("two", errBroken) // which may have been written down all the same
 	for _, kept := range []map[string]bool{{one: true, two: true}, {one: true}} {
-		if err := b.prune(func() (map[string]bool, error) { return kept, nil }, false); err != nil || len(b.names(t)) != len(kept) {
+		if err := b.Prune(func() (map[string]bool, error) { return kept, nil }, false); err != nil || len(b.names(t)) != len(kept) {
 			t.Errorf("the blobs are %v, %v; want %v", b.names(t), err, kept)
 		}
 	}
-	file, size, err := b.open(one)
+	file, size, err := b.Open(one)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,13 +156,13 @@ func TestBlobsAreKeptWhileTheyAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	keep := func() (map[string]bool, error) { return map[string]bool{three: true}, nil }
-	if err := b.prune(func() (map[string]bool, error) { return nil, errBroken }, true); !errors.Is(err, errBroken) || len(b.names(t)) != 3 {
+	if err := b.Prune(func() (map[string]bool, error) { return nil, errBroken }, true); !errors.Is(err, errBroken) || len(b.names(t)) != 3 {
 		t.Errorf("nobody knows what is named: %v, left %v", err, b.names(t))
 	}
-	if err := b.prune(keep, false); err != nil || len(b.names(t)) != 2 {
+	if err := b.Prune(keep, false); err != nil || len(b.names(t)) != 2 {
 		t.Errorf("prune: %v, left %v", err, b.names(t))
 	}
-	if err := b.prune(keep, true); err != nil || len(b.names(t)) != 1 {
+	if err := b.Prune(keep, true); err != nil || len(b.names(t)) != 1 {
 		t.Errorf("prune at the start: %v, left %v", err, b.names(t))
 	}
 }
