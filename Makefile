@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X conpaas/client/daemon.Version=$(VERSION)
 NODE    := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 CACHE   ?= $(CONPAAS_CACHE)
 # Packages with benchmarks whose figures `make bench` shows.
-BENCHED := ./client/e2e ./director/cloud/local ./vpn/wg
+BENCHED := ./client/e2e ./director/cloud/local ./vpn/wg ./imagebuilder/build ./imagebuilder/imagetest
 export GOFLAGS := -buildvcs=false
 
 .PHONY: help build image demo test test-unit test-stories test-images bench lint deps go-version clean
@@ -49,7 +49,7 @@ test-images: build image ## images that are made and booted for real, in virtual
 bench: go-version ## measure, print a table of figures and write bench.json; BENCH=Scale limits it to benchmarks of that name
 	@.ci/deps test
 	@$(MAKE) --no-print-directory build image
-	@set -o pipefail; go test -timeout 60m -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -p 1 $(BENCHED) | go run ./client/e2e/bench
+	@set -o pipefail; CONPAAS_CACHE=$(CACHE) go test -timeout 60m -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -p 1 $(BENCHED) | go run ./client/e2e/bench
 
 lint: go-version ## the linters of .golangci.yml; the first run builds them, which takes minutes
 	@.ci/lint

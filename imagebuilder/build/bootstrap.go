@@ -59,13 +59,27 @@ func options(r recipe.Recipe) []string {
 		`--aptopt=APT::Install-Recommends "false"`, `--aptopt=Acquire::Languages "none"`,
 	}
 	if r.Optimize {
-		for _, path := range []string{"doc/*", "man/*", "info/*", "locale/*", "lintian/*", "linda/*", "groff/*"} {
-			out = append(out, "--dpkgopt=path-exclude=/usr/share/"+path)
+		for _, path := range excluded {
+			out = append(out, "--dpkgopt=path-exclude="+path)
 		}
 		// Licences must go with the programs.
 		out = append(out, "--dpkgopt=path-include=/usr/share/doc/*/copyright", "--dpkgopt=path-include=/usr/share/locale/locale.alias")
 	}
 	return append(out, "--include="+strings.Join(packages(r), ","))
+}
+
+// excluded are the files that dpkg leaves out of an optimized image, whatever packages they belong to; * is any text.
+// docs/images.md names them for people.
+var excluded = []string{
+	"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*", "/usr/share/linda/*",
+	"/usr/share/groff/*",
+	// C headers of Perl, for building its modules.
+	"/usr/lib/*/perl/*/CORE/*.h",
+	// Each program of MariaDB has a copy of its library, 5 MB. These show and repair the files of a stopped server, try its
+	// load, and help its developers; no other program of the packages runs them.
+	"/usr/bin/aria_*", "/usr/bin/myisam*", "/usr/bin/innochecksum", "/usr/bin/resolve_stack_dump", "/usr/bin/replace",
+	"/usr/bin/mariadb-slap", "/usr/bin/mysqlslap", "/usr/bin/mariadb-conv", "/usr/bin/mariadb-plugin", "/usr/bin/mysql_plugin",
+	"/usr/bin/mariadb-waitpid", "/usr/bin/mysql_waitpid", "/usr/bin/msql2mysql",
 }
 
 // packages gives those of the recipe with what its format needs.

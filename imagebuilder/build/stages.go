@@ -72,15 +72,21 @@ func (w *work) rootFS(ctx context.Context) (root, error) {
 	return made, noteTime(w.cache, w.rootKind(), time.Since(began))
 }
 
-// measure looks into the root file system and tells what its packages would take.
+// measure looks into the root file system and tells what its packages take, and what of them is left out.
 func (w *work) measure(archive string) (sbom.Contents, error) {
 	contents, err := sbom.Read(archive)
 	if err != nil {
 		return sbom.Contents{}, err
 	}
-	text := fmt.Sprintf("%d packages, %d MiB", len(contents.Packages), contents.Bytes>>20)
-	if less := contents.Installed() - contents.Bytes; w.recipe.Optimize && less > 0 {
-		text += fmt.Sprintf("; documentation, translations and caches of %d MiB are left out", less>>20)
+	const told, mib = 4 << 20, 1 << 20
+	text := fmt.Sprintf("%d packages, %d MiB", len(contents.Packages), contents.Bytes/mib)
+	list, others := contents.LeftOut(told)
+	if w.recipe.Optimize {
+		text += "; left out:"
+		for _, p := range list {
+			text += fmt.Sprintf(" %d MiB of %s,", p.LeftOut/mib, p.Name)
+		}
+		text += fmt.Sprintf(" %d MiB of others", others/mib)
 	}
 	w.step(text)
 	return contents, nil

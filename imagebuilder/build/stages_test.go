@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"errors"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -132,6 +133,21 @@ func TestOptimizeIsAChoice(t *testing.T) {
 		args := read(t, notes, "args")
 		if strings.Contains(args, "path-exclude") != on || strings.Contains(args, "/optimize.sh\n") != on {
 			t.Errorf("optimize = %s: %s", text, args)
+		}
+	}
+}
+
+// What an optimized image leaves out are no programs that administrators of a database run.
+func TestOptimizedKeepsTheDatabasesPrograms(t *testing.T) {
+	for _, name := range []string{
+		"mariadb", "mariadb-admin", "mariadb-backup", "mariabackup", "mbstream", "mariadb-binlog", "mariadb-check", "mariadb-dump", "mariadb-import", "mariadb-install-db",
+		"mariadb-show", "mariadb-tzinfo-to-sql", "mariadb-upgrade", "mariadbd-safe", "mariadbd-safe-helper", "my_print_defaults", "mysql", "mysqldump", "perror",
+		"resolveip", "wsrep_sst_common", "wsrep_sst_mariabackup", "wsrep_sst_rsync",
+	} {
+		for _, pattern := range excluded {
+			if out, err := path.Match(pattern, "/usr/bin/"+name); err != nil || out {
+				t.Errorf("%s leaves out %s, %v", pattern, name, err)
+			}
 		}
 	}
 }

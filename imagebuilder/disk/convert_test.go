@@ -41,9 +41,17 @@ func TestConvert(t *testing.T) {
 		var info struct {
 			Format string `json:"format"`
 			Size   int64  `json:"virtual-size"`
+			More   struct {
+				Data struct {
+					Compression string `json:"compression-type"`
+				} `json:"data"`
+			} `json:"format-specific"`
 		}
 		if err := json.Unmarshal([]byte(output(t, "qemu-img", "info", "--output=json", out)), &info); err != nil || info.Format != format || info.Size != 5*mib {
 			t.Errorf("%+v, %v, want %s", info, err, format)
+		}
+		if want := map[string]string{"qcow2": "zstd"}[format]; info.More.Data.Compression != want {
+			t.Errorf("%s is compressed by %q, want %q", format, info.More.Data.Compression, want)
 		}
 		output(t, "qemu-img", "compare", "-F", "raw", "-f", format, out, raw)
 		if left := output(t, "ls", "-A", dir); left != "disk\n" {

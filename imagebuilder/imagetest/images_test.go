@@ -12,7 +12,7 @@ import (
 )
 
 // cpsimage runs the program as people do, with its progress in the test's log.
-func cpsimage(t *testing.T, temporary string, args ...string) (out, progress string, err error) {
+func cpsimage(t testing.TB, temporary string, args ...string) (out, progress string, err error) {
 	t.Helper()
 	program, err := filepath.Abs("../../bin/cpsimage")
 	if err != nil {
@@ -28,7 +28,7 @@ func cpsimage(t *testing.T, temporary string, args ...string) (out, progress str
 }
 
 // image makes an image, or takes it from the cache.
-func image(t *testing.T, args ...string) string {
+func image(t testing.TB, args ...string) string {
 	t.Helper()
 	args = append([]string{"build"}, args...)
 	if cache := os.Getenv("CONPAAS_CACHE"); cache != "" {

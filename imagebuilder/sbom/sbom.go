@@ -22,20 +22,13 @@ type Package struct {
 	Name, Version, Architecture string
 	Source                      string // name of the source package
 	Size                        int64  // bytes that it takes by its own word
+	LeftOut                     int64  // of them, those of files that are not there
 }
 
 // Contents is what is in a root file system.
 type Contents struct {
 	Packages []Package // by name
 	Bytes    int64     // of all regular files
-}
-
-// Installed gives the bytes that the packages say they take.
-func (c Contents) Installed() (bytes int64) {
-	for _, p := range c.Packages {
-		bytes += p.Size
-	}
-	return bytes
 }
 
 // status is where dpkg notes what is installed.
@@ -49,7 +42,7 @@ func Read(archive string) (Contents, error) {
 	}
 	defer f.Close()
 	var c Contents
-	found := false
+	found, k := false, kept{sizes: map[string]int64{}, lists: map[string][]string{}}
 	for in := tar.NewReader(f); ; {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
@@ -61,16 +54,21 @@ func Read(archive string) (Contents, error) {
 		if h.Typeflag == tar.TypeReg {
 			c.Bytes += h.Size
 		}
-		if path.Clean(h.Name) != status {
-			continue
+		if path.Clean(h.Name) == status {
+			found = true
+			c.Packages, err = parse(in)
+		} else {
+			err = k.add(h, in)
 		}
-		if c.Packages, err = parse(in); err != nil {
+		if err != nil {
 			return Contents{}, fmt.Errorf("read the packages of %s: %w", archive, err)
 		}
-		found = true
 	}
 	if !found {
 		return Contents{}, fmt.Errorf("read the packages of %s: there is no /%s in it", archive, status)
+	}
+	for i, p := range c.Packages {
+		c.Packages[i].LeftOut = k.leftOut(p)
 	}
 	slices.SortFunc(c.Packages, func(a, b Package) int {
 		return strings.Compare(a.Name+":"+a.Architecture, b.Name+":"+b.Architecture)

@@ -36,7 +36,7 @@ Architecture: all
 Version: 1:2~rc1
 `
 
-func archive(t *testing.T, name, status string) string {
+func archive(t *testing.T, name, status string, more ...[2]string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "x.tar")
 	f, err := os.Create(file)
@@ -44,7 +44,7 @@ func archive(t *testing.T, name, status string) string {
 		t.Fatal(err)
 	}
 	out := tar.NewWriter(f)
-	for _, m := range [][2]string{{"./etc/x", "hello"}, {name, status}} {
+	for _, m := range append([][2]string{{"./etc/x", "hello"}, {name, status}}, more...) {
 		if err := out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: m[0], Size: int64(len(m[1]))}); err != nil {
 			t.Fatal(err)
 		}
@@ -67,6 +67,24 @@ func contents(t *testing.T) Contents {
 	return c
 }
 
+// TestLeftOut: what dpkg was told not to unpack is told by package.
+func TestLeftOut(t *testing.T) {
+	c, err := Read(archive(t, "./var/lib/dpkg/status", dpkg,
+		[2]string{"./var/lib/dpkg/info/libstdc++6:amd64.list", "/lib/there\n/usr/bin/gone\n/usr/bin/also\n"},
+		[2]string{"./usr/lib/there", strings.Repeat("x", 100<<10+1)}, [2]string{"./usr/bin/also", "x"},
+		[2]string{"./var/lib/dpkg/info/held.list", "/etc/x\n"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, others := c.LeftOut(1)
+	if len(list) != 1 || list[0].Name != "libstdc++6" || list[0].LeftOut != (2000-101-1)<<10 || others != 0 {
+		t.Errorf("left out %+v and %d", list, others)
+	}
+	if list, others := c.LeftOut(2 << 20); len(list) != 0 || others != 1898<<10 {
+		t.Errorf("left out %+v and %d", list, others)
+	}
+}
+
 func TestRead(t *testing.T) {
 	want := Contents{
 		Packages: []Package{
@@ -78,9 +96,6 @@ func TestRead(t *testing.T) {
 	got := contents(t)
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
-	}
-	if got.Installed() != 2000<<10 {
-		t.Errorf("installed %d", got.Installed())
 	}
 	for name, file := range map[string]string{
 		"no status": archive(t, "./etc/status", dpkg), "a size that is none": archive(t, "var/lib/dpkg/status", "Package: x\nInstalled-Size: 1e99\n"), "no file": "/nonexistent/x.tar",
