@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,9 @@ func Read(ctx context.Context, file, format, raw string) error {
 }
 
 func read(ctx context.Context, file, format, raw string) (err error) {
+	if _, err := exec.LookPath("qemu-img"); err != nil {
+		return fmt.Errorf("%w; run: apt-get install qemu-utils", err)
+	}
 	dir, err := os.MkdirTemp(filepath.Dir(raw), ".disk-*")
 	if err != nil {
 		return err

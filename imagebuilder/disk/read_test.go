@@ -84,4 +84,8 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("%s: left is %q", name, left)
 		}
 	}
+	t.Setenv("PATH", dir)
+	if err := Read(t.Context(), "a.vdi", "vdi", "a.raw"); err == nil || !strings.Contains(err.Error(), "apt-get install qemu-utils") {
+		t.Errorf("without qemu-img: %v", err)
+	}
 }
