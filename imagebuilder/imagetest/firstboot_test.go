@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -57,6 +56,7 @@ func TestFirstBoot(t *testing.T) {
 	said := command(
 		t, "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
 		"-machine", "q35,accel=tcg", "-cpu", "max,la57=off", "-smp", "2", "-m", "1024", "-device", "virtio-rng-pci",
+		"-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-drive", "if=virtio,format=qcow2,file="+disk, "-drive", "if=virtio,format=raw,readonly=on,file="+configDrive(t, firstBoot),
 	)
 	told := regexp.MustCompile(`first boot by configdrive as made-by-nova, root has ([0-9]+) MiB; No problems found`).FindStringSubmatch(said)
@@ -65,8 +65,5 @@ func TestFirstBoot(t *testing.T) {
 	}
 	if root, err := strconv.Atoi(told[1]); err != nil || root < size*9/10 {
 		t.Errorf("root has %d MiB of a disk of %d MiB: %v", root, size, err)
-	}
-	if strings.Contains(said, "FAILED") {
-		t.Errorf("a unit has failed:\n%s", said)
 	}
 }
