@@ -45,6 +45,7 @@ const tail = 25
 type bootstrap struct {
 	recipe  recipe.Recipe
 	sources Sources
+	runs    emulator
 	work    string   // directory for this build alone
 	held    *os.File // the lock; mmdebstrap inherits it, so that it lasts as long as mmdebstrap does
 	step    func(text string)
@@ -191,12 +192,9 @@ func (b bootstrap) prepare(ctx context.Context) (args []string, sources string, 
 	if err != nil {
 		return nil, "", err
 	}
-	mode := "--mode=root"
-	if os.Geteuid() != 0 {
-		mode = "--mode=unshare"
-	}
 	args = append([]string{
-		mode, "--aptopt=" + aptConf, "--hook-dir=" + mergedUsr,
+		b.runs.mode(), "--aptopt=" + aptConf, "--hook-dir=" + mergedUsr,
+		"--skip=check/qemu",         // findEmulator has looked, and needs no other program
 		"--dpkgopt=force-unsafe-io", // a build that is cut short is thrown away; customize.sh removes this
 	}, args...)
 	return append(args, options(b.recipe)...), sources, nil
@@ -204,14 +202,11 @@ func (b bootstrap) prepare(ctx context.Context) (args []string, sources string, 
 
 // mmdebstrap runs it and tells its steps.
 func (b bootstrap) mmdebstrap(ctx context.Context, args []string, sources string) error {
-	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	cmd := b.runs.command(ctx, append([]string{"mmdebstrap"}, args...)...)
 	cmd.Stdin = strings.NewReader(sources)
 	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(b.work, "tmp"), "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive")
 	cmd.ExtraFiles = []*os.File{b.held}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if os.Geteuid() == 0 {
-		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS // no mount of a build that dies stays, nor is one removed into
-	}
+	cmd.SysProcAttr.Setpgid = true
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	read, write, err := os.Pipe()

@@ -65,6 +65,9 @@ func build(ctx context.Context, r recipe.Recipe, o Options) (Image, error) {
 	if err := checkTools(os.Geteuid() == 0, r, o.Sources); err != nil {
 		return Image{}, err
 	}
+	if w.runs, err = emulatorOf(ctx, r.Architecture); err != nil {
+		return Image{}, err
+	}
 	return w.locked(ctx)
 }
 
@@ -76,6 +79,7 @@ type work struct {
 	root    string // key of the root file system
 	key     string // of the image
 	began   time.Time
+	runs    emulator
 	times   times
 	dir     string   // for this build alone
 	held    *os.File // the lock

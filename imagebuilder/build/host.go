@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -55,7 +54,7 @@ func checkTools(root bool, r recipe.Recipe, s Sources) error {
 	if len(missing) > 0 {
 		return fmt.Errorf("this host lacks %s; run: apt-get install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
 	}
-	return checkArchitecture(r.Architecture, runtime.GOARCH, "/proc/sys/fs/binfmt_misc")
+	return nil
 }
 
 func tools(root bool, r recipe.Recipe) []disk.Tool {
@@ -91,18 +90,4 @@ func there(name string) bool {
 	}
 	_, err := exec.LookPath(name)
 	return err == nil
-}
-
-// checkArchitecture tells whether this host runs programs of an architecture: its own, or one for which the kernel knows
-// an emulator, which registered is the directory of (binfmt_misc).
-func checkArchitecture(wanted, own, registered string) error {
-	if wanted == own {
-		return nil
-	}
-	emulators := map[string]string{recipe.ARM64: "qemu-aarch64", recipe.AMD64: "qemu-x86_64"}
-	text, err := os.ReadFile(path.Join(registered, emulators[wanted]))
-	if err == nil && strings.HasPrefix(string(text), "enabled") {
-		return nil
-	}
-	return fmt.Errorf("this host (%s) runs no programs of %s; run: apt-get install qemu-user-static binfmt-support, and then: update-binfmts --enable %s", own, wanted, emulators[wanted])
 }

@@ -48,7 +48,7 @@ func (w *work) rootFS(ctx context.Context) (root, error) {
 		return found, nil
 	}
 	began := time.Now()
-	file, err := bootstrap{recipe: w.recipe, sources: w.options.Sources, work: w.dir, held: w.held, step: w.step}.run(ctx)
+	file, err := bootstrap{recipe: w.recipe, sources: w.options.Sources, runs: w.runs, work: w.dir, held: w.held, step: w.step}.run(ctx)
 	if err != nil {
 		return root{}, err
 	}

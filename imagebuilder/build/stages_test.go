@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -169,26 +168,6 @@ func TestToolsOfARecipe(t *testing.T) {
 	} {
 		if got := names(false, text); !slices.Contains(got, want) || !slices.Contains(got, "newuidmap") {
 			t.Errorf("%q needs %v, want %s", text, got, want)
-		}
-	}
-}
-
-func TestForeignArchitecturesNeedAnEmulator(t *testing.T) {
-	dir := t.TempDir()
-	if err := checkArchitecture(runtime.GOARCH, runtime.GOARCH, dir); err != nil {
-		t.Error(err)
-	}
-	err := checkArchitecture("arm64", "amd64", dir)
-	if err == nil || !strings.Contains(err.Error(), "apt-get install qemu-user-static binfmt-support") || !strings.Contains(err.Error(), "--enable qemu-aarch64") {
-		t.Errorf("error %v", err)
-	}
-	file := filepath.Join(dir, "qemu-aarch64")
-	for text, ok := range map[string]bool{"enabled\ninterpreter x\n": true, "disabled\n": false} {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := checkArchitecture("arm64", "amd64", dir); (err == nil) != ok {
-			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

@@ -32,11 +32,12 @@ func newVerifyCommand() *cobra.Command {
 image; an application is started there, and the image is good when the application's manager has fetched its code, joined
 and connected. Nothing stays on the host.
 
-A disk image (raw or qcow2) boots by its own loader in a virtual machine, under SeaBIOS and then under OVMF. The root file
-system of a container (tar) boots as a container. Both work for an ordinary user as well; what this host lacks is named.
+A disk image (raw, qcow2, vdi or ova) boots by its own loader in a virtual machine, under SeaBIOS and then under OVMF. The
+root file system of a container (tar, lxc or oci; plain or packed by gzip, xz or zstd) boots as a container. Both work for an
+ordinary user as well; what this host lacks is named.
 
 The exit code is 0 only when the image has joined every time.`,
-		Example: "  cpsimage verify conpaas.qcow2\n  cpsimage verify --firmware uefi --timeout 3m conpaas.raw\n  cpsimage verify rootfs.tar",
+		Example: "  cpsimage verify conpaas.qcow2\n  cpsimage verify --firmware uefi --timeout 3m conpaas.raw\n  cpsimage verify rootfs.tar.xz",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd, args[0]) },
 	}
@@ -61,7 +62,7 @@ func (o verifyOptions) run(cmd *cobra.Command, path string) error {
 	if o.timeout <= 0 {
 		return fmt.Errorf("--timeout %s: it must be above 0", o.timeout)
 	}
-	image, err := verify.Open(path)
+	image, err := verify.Open(cmd.Context(), path)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package command
 
 import (
+	"archive/tar"
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,9 +15,11 @@ func TestVerifyRefusals(t *testing.T) {
 	t.Setenv("PATH", dir)
 	sector := make([]byte, 512)
 	sector[510], sector[511] = 0x55, 0xaa
-	root := make([]byte, 512)
-	copy(root[257:], "ustar")
-	for name, content := range map[string][]byte{"disk": sector, "root": root, "text": []byte("no image")} {
+	var root bytes.Buffer
+	if err := tar.NewWriter(&root).WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "./"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"disk": sector, "root": root.Bytes(), "text": []byte("no image")} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -25,7 +29,7 @@ func TestVerifyRefusals(t *testing.T) {
 		want string
 	}{
 		{[]string{"missing"}, "no such file"},
-		{[]string{"text"}, "is no disk image (raw or qcow2) and no root file system"},
+		{[]string{"text"}, "it is no disk image (raw, qcow2, vdi, ova) and no root file system"},
 		{[]string{"disk", "--firmware", "coreboot"}, `unknown firmware "coreboot": use both, bios, uefi`},
 		{[]string{"disk", "--timeout", "0s"}, "--timeout 0s"},
 		{[]string{"root", "--firmware", "bios"}, "leave out --firmware"},

@@ -41,7 +41,8 @@ printf '[Service]\nExecStart=\nExecStart=/lib/systemd/systemd-networkd-wait-onli
 printf '[Journal]\nStorage=persistent\nSystemMaxUse=64M\n' >"$root/etc/systemd/journald.conf.d/conpaas.conf"
 
 cat >"$root/etc/cloud/cloud.cfg.d/90_conpaas.cfg" <<'END'
-datasource_list: [NoCloud, OpenNebula, Ec2, OpenStack, None]
+datasource_list: [NoCloud, ConfigDrive, OpenNebula, Ec2, OpenStack, None]
+datasource: {OpenNebula: {parseuser: null}}  # its context is a shell script; as another user it would need sudo, which is not there
 disable_root: false
 ssh_pwauth: false
 ssh_genkeytypes: [ed25519]  # a key of RSA takes long under emulation, and holds up what follows
@@ -53,6 +54,9 @@ cloud_init_modules: [seed_random, bootcmd, write-files, growpart, resizefs, disk
 cloud_config_modules: [ssh-import-id, set-passwords, ntp, timezone, disable-ec2-metadata, runcmd]
 cloud_final_modules: [package-update-upgrade-install, write-files-deferred, scripts-vendor, scripts-per-once, scripts-per-boot, scripts-per-instance, scripts-user, phone-home, final-message, power-state-change]
 END
+
+# Which cloud it is shows at the begin, by its disks or the firmware's names. One that shows nothing is asked all the same.
+echo 'policy: search,found=all,maybe=none,notfound=enabled' >"$root/etc/cloud/ds-identify.cfg"
 
 # User-data that begins with #! runs at every boot and may run for ever, as the programs of a machine do. cloud-init would
 # run it at the first boot only and wait for its end, after two more stages.

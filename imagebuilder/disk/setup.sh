@@ -10,10 +10,10 @@ mkdir -p "$root/etc/initramfs-tools/conf.d" "$root/etc/initramfs-tools/hooks"
 printf 'MODULES=list\nCOMPRESS=gzip\nRESUME=none\n' >"$root/etc/initramfs-tools/conf.d/conpaas"
 cat >"$root/etc/initramfs-tools/hooks/conpaas" <<'END'
 #!/bin/sh
-# nvme and ext4 are part of the kernel.
+# nvme and ext4 are part of the kernel. What a cloud says may be on a CD-ROM, and is looked for when systemd begins.
 [ "${1:-}" != prereqs ] || exit 0
 . /usr/share/initramfs-tools/hook-functions
-manual_add_modules virtio_pci virtio_mmio virtio_blk virtio_scsi sd_mod ata_piix ata_generic ahci \
+manual_add_modules virtio_pci virtio_mmio virtio_blk virtio_scsi sd_mod sr_mod ata_piix ata_generic ahci \
 	xen-blkfront hv_storvsc hv_vmbus vmw_pvscsi BusLogic crc32c_generic crc32c-intel
 END
 chmod 755 "$root/etc/initramfs-tools/hooks/conpaas"

@@ -49,6 +49,9 @@ func start(ctx context.Context, image Image, o Options) (_ *installation, err er
 			err = errors.Join(err, d.end())
 		}
 	}()
+	if image, err = image.bootable(ctx, dir, o.Step); err != nil {
+		return nil, err
+	}
 	at, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err

@@ -21,41 +21,6 @@ func write(t *testing.T, name string, content []byte, mode os.FileMode) string {
 	return path
 }
 
-// TestOpen tells disks from root file systems by what is in them, and both from anything else.
-func TestOpen(t *testing.T) {
-	at := func(offset int, text string) []byte {
-		b := make([]byte, 1024)
-		copy(b[offset:], text)
-		return b
-	}
-	for _, c := range []struct {
-		name    string
-		content []byte
-		disk    bool
-		says    string
-	}{
-		{"a.raw", at(510, "\x55\xaa"), true, ""},
-		{"a.qcow2", at(0, "QFI\xfb"), true, ""},
-		{"short.qcow2", []byte("QFI\xfb"), true, ""},
-		{"a.tar", at(257, "ustar"), false, ""},
-		{"a.tar.gz", at(0, "\x1f\x8b"), false, ""},
-		{"a.vdi", at(0, "<<< Oracle"), false, "no disk image (raw or qcow2)"},
-		{"empty", nil, false, "is no image"},
-	} {
-		path := write(t, c.name, c.content, 0o600)
-		got, err := verify.Open(path)
-		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v, want %q", c.name, err, c.says)
-		}
-		if want := (verify.Image{Path: path, Disk: c.disk}); err == nil && got != want {
-			t.Errorf("%s is %+v, want %+v", c.name, got, want)
-		}
-	}
-	if _, err := verify.Open(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a missing file: %v", err)
-	}
-}
-
 // fake is a director that is a script; $1 is what it is told to do, and it notes that in the file calls.
 func fake(t *testing.T, serve string) (path, calls string) {
 	t.Helper()
@@ -67,7 +32,7 @@ func fake(t *testing.T, serve string) (path, calls string) {
 // TestDirectorTrouble: a director that ends, one that never answers and one of an interrupted verification are said, their
 // clouds are cleaned, and no file is left.
 func TestDirectorTrouble(t *testing.T) {
-	image := verify.Image{Path: "/image.tar"}
+	image := verify.Image{Path: "/image.tar", Form: "tar"}
 	for _, c := range []struct {
 		name, serve, says string
 		timeout           time.Duration
@@ -106,7 +71,7 @@ func TestFirmwareOfTheImage(t *testing.T) {
 	for _, c := range []struct {
 		image    verify.Image
 		firmware verify.Firmware
-	}{{verify.Image{Path: "/a", Disk: true}, verify.None}, {verify.Image{Path: "/a"}, verify.UEFI}} {
+	}{{verify.Image{Path: "/a", Form: "raw", Disk: true}, verify.None}, {verify.Image{Path: "/a"}, verify.UEFI}} {
 		if _, err := verify.Run(t.Context(), c.image, verify.Options{Director: "/none", Firmware: c.firmware}); err == nil || !strings.Contains(err.Error(), "firmware") {
 			t.Errorf("%+v: %v", c, err)
 		}
