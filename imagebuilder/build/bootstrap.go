@@ -43,12 +43,11 @@ const tail = 25
 
 // bootstrap makes the root file system of a recipe as a tar archive.
 type bootstrap struct {
-	recipe   recipe.Recipe
-	nutshell nutshell
-	sources  Sources
-	work     string   // directory for this build alone
-	held     *os.File // the lock; mmdebstrap inherits it, so that it lasts as long as mmdebstrap does
-	step     func(text string)
+	recipe  recipe.Recipe
+	sources Sources
+	work    string   // directory for this build alone
+	held    *os.File // the lock; mmdebstrap inherits it, so that it lasts as long as mmdebstrap does
+	step    func(text string)
 }
 
 // options are the arguments of mmdebstrap that the content depends on.
@@ -98,9 +97,6 @@ func hooks(r recipe.Recipe) (setup, customize []hook) {
 		customize = append(customize, hook{"disk.sh", disk.Customize})
 	case r.Format == recipe.FormatLXC:
 		customize = append(customize, hook{"lxc.sh", lxcScript})
-	}
-	if r.Nutshell != nil {
-		customize = append(customize, hook{"nutshell.sh", nutshellScript})
 	}
 	return setup, customize
 }
@@ -157,7 +153,6 @@ func (b bootstrap) prepare(ctx context.Context) (args []string, sources string, 
 		os.WriteFile(aptConf, []byte(apt), 0o644), // in mode unshare another user id reads it; the host's own is as readable
 		os.Mkdir(filepath.Join(b.work, "tmp"), 0o1777),
 		payload{b.recipe}.write(ctx, b.work),
-		b.nutshell.write(b.work),
 	)
 	if err != nil {
 		return nil, "", err

@@ -152,19 +152,19 @@ func keysOf(r recipe.Recipe, s Sources, n nutshell) (root, image string, err err
 	if err != nil {
 		return "", "", err
 	}
-	whole, err := n.digest()
-	if err != nil {
-		return "", "", err
-	}
 	setup, customize := hooks(r)
 	var texts []string
 	for _, h := range append(setup, customize...) {
 		texts = append(texts, h.name, h.text)
 	}
-	if root, err = digestOf(revision, r.Services, rows, options(r), texts, s.image(), content, whole); err != nil {
+	if root, err = digestOf(revision, r.Services, rows, options(r), texts, s.image(), content); err != nil {
 		return "", "", err
 	}
-	image, err = digestOf(root, r.Format, r.Compression, r.Optimize, r.Size)
+	more, err := n.digest()
+	if err != nil {
+		return "", "", err
+	}
+	image, err = digestOf(root, r.Format, r.Compression, r.Optimize, r.Size, more)
 	return root, image, err
 }
 

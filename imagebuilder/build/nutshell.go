@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -9,16 +10,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"conpaas/imagebuilder/recipe"
 )
 
-//go:embed nutshell.sh
-var nutshellScript string
-
-// nutshellTree has the files of a nutshell by their places in it, with @HOSTNAME@ for its name.
+// nutshellTree has files of a nutshell by their places in it, with @HOSTNAME@ for its name.
 //
 //go:embed all:nutshell
 var nutshellTree embed.FS
@@ -43,6 +42,14 @@ func memory(r recipe.Recipe) int {
 
 // programs are what a nutshell has beside packages.
 var programs = []string{"cps", "cpsdirector", "cpsmanager", "cpsagent", "cpsimage"}
+
+// nutshellLinks are the links of a nutshell by their places in it: what starts at boot, and what the console shows.
+var nutshellLinks = map[string]string{
+	"etc/issue.d/conpaas.issue": "/run/conpaas.issue",
+	"etc/systemd/system/multi-user.target.wants/conpaas-director.service": "/etc/systemd/system/conpaas-director.service",
+	"etc/systemd/system/multi-user.target.wants/conpaas-nutshell.service": "/etc/systemd/system/conpaas-nutshell.service",
+	"etc/systemd/system/sysinit.target.wants/nftables.service":            "/lib/systemd/system/nftables.service",
+}
 
 // nutshell is what makes a nutshell of a virtual machine. The zero one makes nothing.
 type nutshell struct {
@@ -70,8 +77,7 @@ func newNutshell(ctx context.Context, r recipe.Recipe, o Options) (nutshell, err
 	if err := checkTools(os.Geteuid() == 0, r, o.Sources); err != nil {
 		return n, err
 	}
-	tell := o.Progress
-	if tell != nil {
+	if tell := o.Progress; tell != nil {
 		o.Progress = func(p Progress) {
 			p.Step = "image of the machines: " + p.Step
 			tell(p)
@@ -89,7 +95,7 @@ func (n nutshell) digest() (string, error) {
 		return "", nil
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%s\n%s\n", n.Hostname, n.machines.SHA256)
+	fmt.Fprintln(sum, n.Hostname, n.machines.Key, n.machines.SHA256, nutshellLinks)
 	for _, name := range programs {
 		_, text, err := digest(filepath.Join(n.Programs, name))
 		if err != nil {
@@ -108,32 +114,54 @@ func (n nutshell) digest() (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
-// write puts everything beside the scripts of a build, where nutshell.sh looks for it: as a tree, with
-// links to the image of the machines.
-func (n nutshell) write(work string) error {
-	if n.Nutshell == nil {
-		return nil
+// fill gives a copy, in the directory of a build, of the archive of a root file system, with the nutshell's files added.
+func (n nutshell) fill(ctx context.Context, rootTar, work string) (string, error) {
+	top, file := filepath.Join(work, nutshellDir), filepath.Join(work, "nutshell.tar")
+	err := n.write(top)
+	if err == nil {
+		err = n.try(ctx, top)
 	}
-	top := filepath.Join(work, nutshellDir)
+	if err == nil {
+		err = copyFile(rootTar, file)
+	}
+	if err == nil {
+		err = runHere(ctx, "tar", "--append", "--file="+file, "--owner=root:0", "--group=root:0", "--mode=u=rwX,go=rX", "--directory="+top, "./etc", "./usr", "./var")
+	}
+	if err != nil {
+		return "", fmt.Errorf("fill the nutshell: %w", err)
+	}
+	return file, os.RemoveAll(top)
+}
+
+// write writes the nutshell's files below a directory.
+func (n nutshell) write(top string) error {
 	err := fs.WalkDir(nutshellTree, nutshellDir, func(name string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if e.IsDir() {
-			return os.Mkdir(filepath.Join(work, name), 0o755)
+		to := filepath.Join(top, strings.TrimPrefix(name, nutshellDir))
+		if err != nil || e.IsDir() {
+			return errors.Join(err, os.MkdirAll(to, 0o755))
 		}
 		text, err := nutshellTree.ReadFile(name)
 		if err != nil {
 			return err
 		}
 		mode := fs.FileMode(0o644)
-		if strings.HasPrefix(string(text), "#!/bin/sh") {
+		if bytes.HasPrefix(text, []byte("#!/bin/sh")) {
 			mode = 0o755
 		}
-		return os.WriteFile(filepath.Join(work, name), []byte(strings.ReplaceAll(string(text), "@HOSTNAME@", n.Hostname)), mode)
+		return os.WriteFile(to, bytes.ReplaceAll(text, []byte("@HOSTNAME@"), []byte(n.Hostname)), mode)
 	})
 	if err != nil {
-		return fmt.Errorf("write the nutshell: %w", err)
+		return err
+	}
+	bin, cache := filepath.Join(top, programsPlace), filepath.Join(top, cachePlace)
+	if err := errors.Join(os.MkdirAll(bin, 0o755), os.MkdirAll(cache, 0o755)); err != nil {
+		return err
+	}
+	for _, name := range programs {
+		to := filepath.Join(bin, name)
+		if err := errors.Join(copyFile(filepath.Join(n.Programs, name), to), os.Chmod(to, 0o755)); err != nil {
+			return err
+		}
 	}
 	inside := n.machines
 	inside.at("/" + cachePlace)
@@ -141,22 +169,30 @@ func (n nutshell) write(work string) error {
 	if err != nil {
 		return err
 	}
-	cache := filepath.Join(top, cachePlace)
-	err = errors.Join(
-		os.WriteFile(filepath.Join(work, "hostname"), []byte(n.Hostname+"\n"), 0o644),
-		os.MkdirAll(cache, 0o755), os.MkdirAll(filepath.Join(top, programsPlace), 0o755),
-	)
-	for _, name := range programs { // copied: who runs the scripts may not come to where they are
-		to := filepath.Join(top, programsPlace, name)
-		err = errors.Join(err, copyFile(filepath.Join(n.Programs, name), to), os.Chmod(to, 0o755))
-	}
 	for _, file := range []string{n.machines.Path, n.machines.Manifest, n.machines.SBOM} {
-		err = errors.Join(err, os.Symlink(file, filepath.Join(cache, filepath.Base(file))))
+		err = errors.Join(err, link(file, filepath.Join(cache, filepath.Base(file))))
 	}
-	err = errors.Join(err, os.WriteFile(filepath.Join(cache, inside.Key+noteSuffix), note, 0o644),
-		os.WriteFile(filepath.Join(work, "newest"), []byte(filepath.Base(inside.Path)+"\n"), 0o644))
-	if err != nil {
-		return fmt.Errorf("write the nutshell: %w", err)
+	err = errors.Join(err, os.WriteFile(filepath.Join(cache, inside.Key+noteSuffix), note, 0o644), os.Symlink(filepath.Base(inside.Path), filepath.Join(cache, "rootfs.tar")))
+	for name, to := range nutshellLinks {
+		at := filepath.Join(top, name)
+		err = errors.Join(err, os.MkdirAll(filepath.Dir(at), 0o755), os.Symlink(to, at))
+	}
+	return err
+}
+
+// try runs the programs that are put in: the director likes its configuration, and cps makes the names of the original's
+// tools.
+func (n nutshell) try(ctx context.Context, top string) error {
+	bin := filepath.Join(top, programsPlace)
+	return errors.Join(
+		runHere(ctx, filepath.Join(bin, "cpsdirector"), "config", "check", "--config", filepath.Join(top, "etc/cpsdirector/director.cfg")),
+		runHere(ctx, filepath.Join(bin, "cps"), "install-links", bin),
+	)
+}
+
+func runHere(ctx context.Context, name string, args ...string) error {
+	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", filepath.Base(name), err, bytes.TrimSpace(out))
 	}
 	return nil
 }

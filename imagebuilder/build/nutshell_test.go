@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,14 +21,9 @@ func shell(t *testing.T, dir, more string) recipe.Recipe {
 	return parsed(t, dir, "[image]\nformat = qcow2\n[services]\nphp = off\n[nutshell]\nnutshell = true\nhostname = shell.example.org\nprograms = bin\n"+more)
 }
 
-// The image of the machines is built first, and both it and the programs are where the script of the nutshell looks.
+// The image of the machines is built first. It, the programs and their settings are added to the root file system.
 func TestNutshellIsMadeOfProgramsAndAnImage(t *testing.T) {
-	notes, cache, dir := fake(t, `for a; do case $a in --customize-hook=*/nutshell.sh)
-	here=$(dirname "${a#*=}")
-	rm -rf $notes/tree && cp -rL $here/nutshell $notes/tree
-	cat $here/hostname $here/newest >$notes/names
-	mkdir -p $notes/root/boot/grub && touch $notes/root/vmlinuz $notes/root/boot/grub/grub.cfg
-esac; done`), t.TempDir(), t.TempDir()
+	notes, cache, dir := fake(t, "mkdir -p $notes/root/boot/grub && touch $notes/root/vmlinuz $notes/root/boot/grub/grub.cfg"), t.TempDir(), t.TempDir()
 	var steps []string
 	o := Options{Cache: cache, Sources: sources, Progress: func(p Progress) { steps = append(steps, p.Step) }}
 	first, err := Build(t.Context(), shell(t, dir, ""), o)
@@ -41,7 +37,18 @@ esac; done`), t.TempDir(), t.TempDir()
 	if err != nil || calls(t, notes) != 2 {
 		t.Fatalf("the image of its machines is not in the cache: %v", err)
 	}
-	tree := filepath.Join(notes, "tree")
+	n, err := newNutshell(t.Context(), shell(t, dir, ""), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled, err := n.fill(t.Context(), machines.Path, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := t.TempDir()
+	if out, err := exec.Command("tar", "--extract", "--file="+filled, "--directory="+tree).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	for name, want := range map[string]string{
 		"usr/local/bin/cpsdirector":                          "# cpsdirector\n",
 		"etc/cpsdirector/director.cfg":                       "DIRECTOR_URL = https://shell.example.org:5555\n",
@@ -51,7 +58,10 @@ esac; done`), t.TempDir(), t.TempDir()
 		"var/cache/cpsimage/" + machines.Key + ".packages":   "nginx-light",
 		"var/cache/cpsimage/" + filepath.Base(machines.Path): read(t, machines.Path),
 		"var/cache/cpsimage/" + filepath.Base(machines.SBOM): read(t, machines.SBOM),
-		"../names": "shell.example.org\n" + machines.Key + ".tar\n",
+		"var/cache/cpsimage/rootfs.tar":                      read(t, machines.Path),
+		"etc/hostname":                                       "shell.example.org\n",
+		"etc/hosts":                                          "127.0.1.1\tshell.example.org\n",
+		"var/lib/dpkg/status":                                "nginx-light", // of the root file system that was filled
 	} {
 		if got := read(t, tree, name); want == "" || !strings.Contains(got, want) {
 			t.Errorf("%s holds %.200q, want %.200q", name, got, want)
@@ -64,6 +74,16 @@ esac; done`), t.TempDir(), t.TempDir()
 	for _, name := range []string{"usr/local/bin/cps", "usr/lib/conpaas/nutshell"} {
 		if info, err := os.Stat(filepath.Join(tree, name)); err != nil || info.Mode().Perm() != 0o755 {
 			t.Errorf("%s cannot be run: %v, %v", name, info, err)
+		}
+	}
+	for name, want := range nutshellLinks {
+		if to, err := os.Readlink(filepath.Join(tree, name)); err != nil || to != want {
+			t.Errorf("%s leads to %q, %v", name, to, err)
+		}
+		if service := filepath.Join(tree, want); strings.HasPrefix(want, "/etc/") {
+			if _, err := os.Stat(service); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 	if header := read(t, first.Path); binary.BigEndian.Uint64([]byte(header)[24:]) < nutshellRoom {

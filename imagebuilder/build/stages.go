@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -48,7 +47,7 @@ func (w *work) rootFS(ctx context.Context) (root, error) {
 		return found, nil
 	}
 	began := time.Now()
-	file, err := bootstrap{recipe: w.recipe, nutshell: w.nutshell, sources: w.options.Sources, work: w.dir, held: w.held, step: w.step}.run(ctx)
+	file, err := bootstrap{recipe: w.recipe, sources: w.options.Sources, work: w.dir, held: w.held, step: w.step}.run(ctx)
 	if err != nil {
 		return root{}, err
 	}
@@ -103,9 +102,7 @@ func (w *work) format(ctx context.Context, rootTar string) (string, error) {
 	case r.Compression != "":
 		file = rootTar
 	default:
-		if err = os.Link(rootTar, file); errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) { // a file system without links
-			err = copyFile(rootTar, file)
-		}
+		err = link(rootTar, file)
 	}
 	if ctx.Err() != nil {
 		return "", errInterrupted
@@ -130,6 +127,11 @@ func (w *work) disk(ctx context.Context, rootTar string) (string, error) {
 	var room int64
 	if r.Nutshell != nil {
 		room = nutshellRoom
+		w.step("putting the director and the image of its machines in")
+		var err error
+		if rootTar, err = w.nutshell.fill(ctx, rootTar, w.dir); err != nil {
+			return "", w.ended(ctx, err)
+		}
 	}
 	if r.Size > 0 {
 		least, err := disk.Minimum(ctx, rootTar)
