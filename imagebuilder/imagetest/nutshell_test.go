@@ -1,8 +1,10 @@
 package imagetest
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -93,10 +95,21 @@ func (s shell) forward(t *testing.T, port string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	own := freePort(t)
+	own, said := freePort(t), bufio.NewReader(c)
+	prompt := func() {
+		for text := ""; !strings.HasSuffix(text, "(qemu) "); {
+			b, err := said.ReadByte()
+			if err != nil {
+				t.Fatalf("qemu's monitor: %v: %q", err, text)
+			}
+			text += string(b)
+		}
+	}
+	prompt()
 	if _, err := fmt.Fprintf(c, "hostfwd_add net tcp:127.0.0.1:%s-:%s\n", own, port); err != nil {
 		t.Fatal(err)
 	}
+	prompt() // it is done
 	return own
 }
 
@@ -129,6 +142,15 @@ func TestNutshell(t *testing.T) {
 		t.Fatal(err)
 	}
 	built := image(t, "--recipe", file)
+	t.Cleanup(func() { // every version of the programs makes another one, of which the cache would be full
+		files, err := filepath.Glob(strings.TrimSuffix(built, "qcow2") + "*")
+		for _, name := range files {
+			err = errors.Join(err, os.Remove(name))
+		}
+		if err != nil || len(files) == 0 {
+			t.Errorf("%v: %v", files, err)
+		}
+	})
 	begun := time.Now()
 	s := powerOn(t, built)
 	password := s.says(t, `The password of root at this console, and of the user admin, was made as: ([a-z0-9-]{23})`, 6*time.Minute)
