@@ -56,7 +56,10 @@ func build(ctx context.Context, r recipe.Recipe, o Options) (Image, error) {
 		return Image{}, err
 	}
 	w := work{recipe: r, options: o, cache: cache, began: time.Now()}
-	if w.root, w.key, err = keysOf(r, o.Sources); err != nil {
+	if w.nutshell, err = newNutshell(ctx, r, o); err != nil {
+		return Image{}, err
+	}
+	if w.root, w.key, err = keysOf(r, o.Sources, w.nutshell); err != nil {
 		return Image{}, err
 	}
 	if image, ok := lookup(cache, w.key); ok && !o.Fresh {
@@ -73,16 +76,17 @@ func build(ctx context.Context, r recipe.Recipe, o Options) (Image, error) {
 
 // work is one build.
 type work struct {
-	recipe  recipe.Recipe
-	options Options
-	cache   string
-	root    string // key of the root file system
-	key     string // of the image
-	began   time.Time
-	runs    emulator
-	times   times
-	dir     string   // for this build alone
-	held    *os.File // the lock
+	recipe   recipe.Recipe
+	nutshell nutshell
+	options  Options
+	cache    string
+	root     string // key of the root file system
+	key      string // of the image
+	began    time.Time
+	runs     emulator
+	times    times
+	dir      string   // for this build alone
+	held     *os.File // the lock
 }
 
 func (w *work) step(text string) {
@@ -129,7 +133,7 @@ func (w *work) locked(ctx context.Context) (_ Image, err error) {
 	r := w.recipe
 	image, err := store(w.cache, Image{
 		Key: w.key, Format: r.Format, Compression: r.Compression, Architecture: r.Architecture, Services: r.Services, Packages: r.Packages,
-		Created: root.Created,
+		Nutshell: r.Nutshell != nil, Created: root.Created,
 	}, file, contents)
 	if err != nil {
 		return Image{}, err
@@ -141,7 +145,7 @@ func (w *work) locked(ctx context.Context) (_ Image, err error) {
 func (w *work) recent(created time.Time) bool { return !w.options.Fresh || created.After(w.began) }
 
 // keysOf digests all that the root file system and the image depend on but the time.
-func keysOf(r recipe.Recipe, s Sources) (root, image string, err error) {
+func keysOf(r recipe.Recipe, s Sources, n nutshell) (root, image string, err error) {
 	var rows []api.ServiceKind
 	for _, t := range r.Services {
 		if row, ok := api.FindServiceKind(t); ok {
@@ -160,7 +164,11 @@ func keysOf(r recipe.Recipe, s Sources) (root, image string, err error) {
 	if root, err = digestOf(revision, r.Services, rows, options(r), texts, s.image(), content); err != nil {
 		return "", "", err
 	}
-	image, err = digestOf(root, r.Format, r.Compression, r.Optimize, r.Size)
+	more, err := n.digest()
+	if err != nil {
+		return "", "", err
+	}
+	image, err = digestOf(root, r.Format, r.Compression, r.Optimize, r.Size, more)
 	return root, image, err
 }
 

@@ -31,11 +31,12 @@ type Image struct {
 	Compression  recipe.Compression `json:"compression,omitempty"`
 	Architecture string             `json:"architecture"`
 	Services     []api.ServiceType  `json:"services"`
-	Packages     []string           `json:"packages"`  // those that were asked for
-	Installed    int                `json:"installed"` // how many packages it holds with all that they need
-	Created      time.Time          `json:"created"`   // when its packages were fetched
-	Size         int64              `json:"size"`      // bytes
-	SHA256       string             `json:"sha256"`    // of the file
+	Nutshell     bool               `json:"nutshell,omitempty"` // a whole installation; the services are those of its machines
+	Packages     []string           `json:"packages"`           // those that were asked for
+	Installed    int                `json:"installed"`          // how many packages it holds with all that they need
+	Created      time.Time          `json:"created"`            // when its packages were fetched
+	Size         int64              `json:"size"`               // bytes
+	SHA256       string             `json:"sha256"`             // of the file
 	Path         string             `json:"path"`
 	Manifest     string             `json:"manifest"` // file with name, version and architecture of each package in a line
 	SBOM         string             `json:"sbom"`     // file with the bill of materials, SPDX 2.3 as JSON
@@ -52,6 +53,15 @@ const (
 func (i *Image) at(cache string) {
 	base := filepath.Join(cache, i.Key)
 	i.Path, i.Manifest, i.SBOM = base+"."+extension(i.Format, i.Compression), base+manifestSuffix, base+sbomSuffix
+}
+
+// note is what a cache keeps about the image.
+func (i Image) note() ([]byte, error) {
+	text, err := json.MarshalIndent(i, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("note the image: %w", err)
+	}
+	return append(text, '\n'), nil
 }
 
 // lookup gives the image of a key, if it is there and has its size.
@@ -101,9 +111,9 @@ func store(cache string, image Image, file string, contents sbom.Contents) (_ Im
 	}
 	image.at(cache)
 	image.Installed = len(contents.Packages)
-	note, err := json.MarshalIndent(image, "", "  ")
+	note, err := image.note()
 	if err != nil {
-		return Image{}, fmt.Errorf("keep the image: %w", err)
+		return Image{}, err
 	}
 	var manifest, bill bytes.Buffer
 	err = errors.Join(contents.Manifest(&manifest), contents.SPDX(&bill, sbom.Image{
@@ -132,7 +142,7 @@ func store(cache string, image Image, file string, contents sbom.Contents) (_ Im
 	if err := daemon.WriteFile(image.SBOM, bill.Bytes(), 0o644); err != nil {
 		return Image{}, err
 	}
-	if err := daemon.WriteFile(filepath.Join(cache, image.Key+noteSuffix), append(note, '\n'), 0o644); err != nil {
+	if err := daemon.WriteFile(filepath.Join(cache, image.Key+noteSuffix), note, 0o644); err != nil {
 		return Image{}, err
 	}
 	return image, nil
@@ -140,7 +150,11 @@ func store(cache string, image Image, file string, contents sbom.Contents) (_ Im
 
 // title tells in a line what the image is.
 func (i Image) title() string {
-	return recipe.Recipe{Format: i.Format, Architecture: i.Architecture, Services: i.Services}.String()
+	r := recipe.Recipe{Format: i.Format, Architecture: i.Architecture, Services: i.Services}
+	if i.Nutshell {
+		r.Nutshell = &recipe.Nutshell{}
+	}
+	return r.String()
 }
 
 func digest(file string) (size int64, sum string, err error) {

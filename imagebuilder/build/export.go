@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -20,6 +21,15 @@ func (i Image) Export(file string) error {
 		}
 	}
 	return nil
+}
+
+// link gives a file another name, or copies it where the file system has no links.
+func link(from, to string) error {
+	err := os.Link(from, to)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) {
+		return copyFile(from, to)
+	}
+	return err
 }
 
 func copyFile(from, to string) error {

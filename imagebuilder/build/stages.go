@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -109,9 +108,7 @@ func (w *work) format(ctx context.Context, rootTar string) (string, error) {
 	case r.Compression != "":
 		file = rootTar
 	default:
-		if err = os.Link(rootTar, file); errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) { // a file system without links
-			err = copyFile(rootTar, file)
-		}
+		err = link(rootTar, file)
 	}
 	if ctx.Err() != nil {
 		return "", errInterrupted
@@ -133,18 +130,28 @@ func (w *work) about() container.Image {
 // disk makes a disk of the root file system. A size that is too small is refused with the smallest.
 func (w *work) disk(ctx context.Context, rootTar string) (string, error) {
 	r := w.recipe
+	var room int64
+	if r.Nutshell != nil {
+		room = nutshellRoom
+		w.step("putting the director and the image of its machines in")
+		var err error
+		if rootTar, err = w.nutshell.fill(ctx, rootTar, w.dir); err != nil {
+			return "", w.ended(ctx, err)
+		}
+	}
 	if r.Size > 0 {
 		least, err := disk.Minimum(ctx, rootTar)
 		if err != nil {
 			return "", w.ended(ctx, err)
 		}
+		least += room
 		if r.Size < least {
 			mib := (least + 1<<20 - 1) >> 20
 			return "", fmt.Errorf("%w: filesize is %d MiB, but this image needs at least %d: set filesize = %d, or 0 for the smallest", recipe.ErrRecipe, r.Size>>20, mib, mib)
 		}
 	}
 	raw := filepath.Join(w.dir, "image.raw")
-	if err := disk.Write(ctx, rootTar, raw, disk.Options{Size: r.Size, Optimize: r.Optimize, Step: w.step, Held: w.held}); err != nil {
+	if err := disk.Write(ctx, rootTar, raw, disk.Options{Size: r.Size, Optimize: r.Optimize, Room: room, Step: w.step, Held: w.held}); err != nil {
 		return "", w.ended(ctx, err)
 	}
 	if r.Format == recipe.FormatRaw {
@@ -152,7 +159,7 @@ func (w *work) disk(ctx context.Context, rootTar string) (string, error) {
 	}
 	w.step("converting it to " + string(r.Format))
 	file := filepath.Join(w.dir, "image."+string(r.Format))
-	return file, w.ended(ctx, disk.Convert(ctx, raw, string(r.Format), file))
+	return file, w.ended(ctx, disk.Convert(ctx, raw, string(r.Format), file, memory(r)))
 }
 
 // ended replaces the error of a build that was interrupted.

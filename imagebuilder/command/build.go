@@ -3,6 +3,8 @@ package command
 import (
 	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -87,6 +89,13 @@ func (o buildOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if c.Nutshell && c.Programs == "" {
+		own, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		c.Programs = filepath.Dir(own)
+	}
 	r, err := c.Recipe()
 	if err != nil {
 		return err
@@ -104,7 +113,7 @@ func (o buildOptions) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if len(c.Off) == 0 && r.Architecture == runtime.GOARCH && r.Compression == "" {
+	if len(c.Off) == 0 && r.Architecture == runtime.GOARCH && r.Compression == "" && r.Nutshell == nil {
 		if err := image.Newest(); err != nil {
 			return err
 		}

@@ -55,6 +55,9 @@ func table(list []build.Image) ui.Table {
 		for i, s := range image.Services {
 			names[i] = string(s)
 		}
+		if image.Nutshell {
+			names = append(names, "in a nutshell")
+		}
 		size := fmt.Sprintf("%.0f MiB", float64(image.Size)/(1<<20))
 		t.Rows = append(t.Rows, []string{
 			string(image.Format), image.Architecture, strings.Join(names, ","), strconv.Itoa(image.Installed), size,

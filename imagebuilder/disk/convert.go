@@ -12,16 +12,16 @@ import (
 // nothing any more.
 const cluster = "256k"
 
-// Convert writes a raw disk as qcow2 (compressed), vdi or ova (a VirtualBox appliance). A failure or an interruption
+// Convert writes a raw disk as qcow2 (compressed), vdi or ova (a VirtualBox appliance with so much memory, MiB). A failure or an interruption
 // leaves nothing.
-func Convert(ctx context.Context, raw, format, out string) error {
-	if err := convert(ctx, raw, format, out); err != nil {
+func Convert(ctx context.Context, raw, format, out string, memory int) error {
+	if err := convert(ctx, raw, format, out, memory); err != nil {
 		return fmt.Errorf("convert %s to %s: %w", raw, format, err)
 	}
 	return nil
 }
 
-func convert(ctx context.Context, raw, format, out string) (err error) {
+func convert(ctx context.Context, raw, format, out string, memory int) (err error) {
 	dir, err := os.MkdirTemp(filepath.Dir(out), ".disk-*")
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func convert(ctx context.Context, raw, format, out string) (err error) {
 	case "vdi":
 		err = qemuImg(ctx, raw, "vdi", file)
 	case "ova":
-		err = appliance(ctx, raw, dir, file, name(out))
+		err = appliance(ctx, raw, dir, file, name(out), memory)
 	default:
 		err = errors.New("not a format of disks; known: qcow2, vdi, ova")
 	}

@@ -35,7 +35,7 @@ func TestConvert(t *testing.T) {
 	for _, format := range []string{"qcow2", "vdi"} {
 		dir := t.TempDir()
 		out := filepath.Join(dir, "disk")
-		if err := Convert(t.Context(), raw, format, out); err != nil {
+		if err := Convert(t.Context(), raw, format, out, 1024); err != nil {
 			t.Fatal(err)
 		}
 		var info struct {
@@ -64,7 +64,7 @@ func TestConvert(t *testing.T) {
 func TestAppliance(t *testing.T) {
 	t.Parallel()
 	raw, out := rawFile(t), filepath.Join(t.TempDir(), "R & D.ova")
-	if err := Convert(t.Context(), raw, "ova", out); err != nil {
+	if err := Convert(t.Context(), raw, "ova", out, 1024); err != nil {
 		t.Fatal(err)
 	}
 	f, err := os.Open(out)
@@ -137,7 +137,7 @@ func TestNoConversion(t *testing.T) {
 		{t.Context(), filepath.Join(dir, "none"), "qcow2", "none"},
 		{called, rawFile(t), "ova", "interrupted"},
 	} {
-		if err := Convert(c.ctx, c.raw, c.format, filepath.Join(dir, "out")); err == nil || !strings.Contains(err.Error(), c.says) {
+		if err := Convert(c.ctx, c.raw, c.format, filepath.Join(dir, "out"), 1024); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v, want %q", err, c.says)
 		}
 		checkEmpty(t, dir)

@@ -21,6 +21,7 @@ var treeScript string
 type Options struct {
 	Size     int64        // of the raw image, in bytes; 0: the smallest
 	Optimize bool         // less free space: the root file system grows at the first boot anyway
+	Room     int64        // bytes that are to be free beside that
 	Step     func(string) // called for every step; nil: no one
 	Held     *os.File     // a lock that the programs inherit, so that it lasts as long as they write; nil: none
 }
@@ -103,6 +104,7 @@ func (o Options) size(ctx context.Context, rootTar string) (int64, error) {
 	if o.Optimize {
 		least = u.disk(freeLittle)
 	}
+	least += o.Room / mib * mib
 	size := o.Size / mib * mib
 	switch {
 	case o.Size == 0:

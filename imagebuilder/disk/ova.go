@@ -31,7 +31,7 @@ type machine struct {
 
 // appliance writes a VirtualBox appliance: an archive of the machine's description (OVF 1.1, DMTF DSP0243), its disk and
 // their digests, in this order.
-func appliance(ctx context.Context, raw, dir, out, name string) error {
+func appliance(ctx context.Context, raw, dir, out, name string, memory int) error {
 	disk := filepath.Join(dir, "disk.vmdk")
 	if err := qemuImg(ctx, raw, "vmdk", disk, "-o", "subformat=streamOptimized"); err != nil {
 		return err
@@ -44,7 +44,7 @@ func appliance(ctx context.Context, raw, dir, out, name string) error {
 	if err != nil {
 		return err
 	}
-	m := machine{Name: name, Disk: name + "-disk1.vmdk", DiskSize: size.Size(), Capacity: capacity.Size(), MemoryMB: 1024}
+	m := machine{Name: name, Disk: name + "-disk1.vmdk", DiskSize: size.Size(), Capacity: capacity.Size(), MemoryMB: memory}
 	text, err := m.ovf()
 	if err != nil {
 		return err

@@ -27,6 +27,9 @@ type Choices struct {
 	Copies         []Copy
 	Script         string
 	FirstBoot      string
+	Nutshell       bool   // a director with a local cloud, and what else is chosen in the machines of that
+	Hostname       string // "": the usual one of a nutshell
+	Programs       string // directory of the programs for a nutshell; "": of the program that builds
 }
 
 // Default gives the choices of an empty recipe file: a container of the local cloud with every service.
@@ -51,6 +54,9 @@ func (c Choices) Recipe() (Recipe, error) {
 	f, err := c.format()
 	if err != nil {
 		return Recipe{}, fmt.Errorf("%w: %w", ErrRecipe, err)
+	}
+	if c.Nutshell {
+		return c.nutshell(f)
 	}
 	r := Recipe{
 		Format: f, Architecture: c.Architecture, Optimize: c.Optimize, Size: c.Filesize << 20,
@@ -82,6 +88,9 @@ func (c Choices) check(r Recipe) error {
 		return fmt.Errorf("filename %s names an archive, but %s is a disk: end it in .%s", c.Filename, r.Format, r.Format)
 	case r.Compression != "" && r.Format == FormatOCI:
 		return fmt.Errorf("filename %s: the layer of an oci is packed already: end it in .tar", c.Filename)
+	}
+	if err := c.checkNutshell(); err != nil {
+		return err
 	}
 	for _, p := range c.Copies {
 		if p.From == "" || !path.IsAbs(p.To) || path.Clean(p.To) != p.To || strings.ContainsAny(p.From+p.To, " \t\r\n,:") {

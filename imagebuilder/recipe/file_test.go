@@ -51,7 +51,8 @@ func TestFilesThatAreRefused(t *testing.T) {
 		{"cloud = local\n", "cloud stands before the first section, which should be one of: image, services"},
 		{"[imgae]\ncloud = local\n", "unknown section [imgae]; the nearest known one is [image]"},
 		{"[Image]\n", "the nearest known one is [image]"},
-		{"[nutshell]\nnutshell = true\n", "unknown section [nutshell]"},
+		{"[nutshell]\nnutshel = true\n", "[nutshell] nutshel: unknown key; the nearest known one is nutshell"},
+		{"[nutshell]\nnutshell = yes please\n", `[nutshell] nutshell: "yes please" is neither`},
 		{"[image]\nclod = ec2\n", "[image] clod: unknown key; the nearest known one is cloud"},
 		{"[services]\nphpp = on\n", "[services] phpp: unknown key; the nearest known one is php"},
 		{"[services]\nphp = maybe\n", `[services] php: "maybe" is neither on nor off`},
@@ -79,7 +80,7 @@ func TestFilesThatAreRefused(t *testing.T) {
 func TestPathsAreOfTheFilesDirectory(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "x.cfg")
-	text := "[image]\nfilename = out.tar\n[preinstall]\ncopy = app:/srv/app, /a/b:/etc/b\nscript = in.sh\n[firstboot]\nscript = /s/first.sh\n"
+	text := "[image]\nfilename = out.tar\n[preinstall]\ncopy = app:/srv/app, /a/b:/etc/b\nscript = in.sh\n[firstboot]\nscript = /s/first.sh\n[nutshell]\nprograms = bin\n"
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +90,7 @@ func TestPathsAreOfTheFilesDirectory(t *testing.T) {
 	}
 	want := Default()
 	want.Filename, want.Script, want.FirstBoot = "out.tar", filepath.Join(dir, "in.sh"), "/s/first.sh"
+	want.Programs = filepath.Join(dir, "bin")
 	want.Copies = []Copy{{filepath.Join(dir, "app"), "/srv/app"}, {"/a/b", "/etc/b"}}
 	if d := cmp.Diff(want, c); d != "" {
 		t.Error(d)
@@ -131,6 +133,8 @@ func TestChoicesSurviveTheFile(t *testing.T) {
 			c.Copies = append(c.Copies, Copy{words(`[a-z./]+`).Draw(t, "from"), words(`/[a-z./]+`).Draw(t, "to")})
 		}
 		c.Script, c.FirstBoot = words(`([a-z]+\.sh)?`).Draw(t, "script"), words(`([a-z]+\.sh)?`).Draw(t, "first")
+		c.Nutshell = rapid.Bool().Draw(t, "nutshell")
+		c.Hostname, c.Programs = words(`([a-z.-]+)?`).Draw(t, "hostname"), words(`([a-z/]+)?`).Draw(t, "programs")
 		text := write(t, c)
 		again, err := Parse(text)
 		if err != nil {

@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,6 +94,15 @@ func (c Choices) format() (Format, error) {
 	}
 	if c.Container != nil {
 		container = *c.Container
+	}
+	if c.Nutshell { // container says what its machines are
+		switch {
+		case !container && c.Container != nil:
+			return "", errors.New("a nutshell with virtual machines in it is not made, they would be emulated in most places: remove container = false; its machines are containers")
+		case f != "" && !f.Disk():
+			return "", fmt.Errorf("a nutshell is a virtual machine, and format %s a container: set format = raw, qcow2, vdi or ova", f)
+		}
+		container = false
 	}
 	switch {
 	case f != "" && container && f.Disk():

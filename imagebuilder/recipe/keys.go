@@ -17,6 +17,7 @@ const (
 	sectionPackages   = "packages"
 	sectionPreinstall = "preinstall"
 	sectionFirstBoot  = "firstboot"
+	sectionNutshell   = "nutshell"
 )
 
 // key is one line of a recipe file. Reading, writing and the documentation are made from it.
@@ -36,6 +37,7 @@ func sections() [][2]string {
 		{sectionPackages, "Packages beside those of the services."},
 		{sectionPreinstall, "An application that is put into the image."},
 		{sectionFirstBoot, "What every machine does once, before it starts to work."},
+		{sectionNutshell, "A whole installation in one virtual machine: director, cps and a local cloud, whose machines have what stands above."},
 	}
 }
 
@@ -46,7 +48,7 @@ func keys() []key {
 		text(sectionImage, "hypervisor", "kvm or xen, of a virtual machine. Default: what the cloud has.", func(c *Choices) *string { return &c.Hypervisor }),
 		{
 			section: sectionImage, name: "container", unset: true,
-			help: "true for a container, which has no kernel, false for a virtual machine. Default: true for cloud local, else false.",
+			help: "true for a container, which has no kernel, false for a virtual machine. Default: true for cloud local, else false.\nThe machines in a nutshell are containers.",
 			get: func(c *Choices) string {
 				if c.Container == nil {
 					return ""
@@ -130,6 +132,16 @@ func keys() []key {
 		},
 		text(sectionPreinstall, "script", "Program beside this file that is run in the image, as root, when packages and copies are there.", func(c *Choices) *string { return &c.Script }),
 		text(sectionFirstBoot, "script", "Program beside this file that each machine runs as root at its first boot.", func(c *Choices) *string { return &c.FirstBoot }),
+		key{
+			section: sectionNutshell, name: "nutshell", help: "true for such a virtual machine.",
+			get: func(c *Choices) string { return strconv.FormatBool(c.Nutshell) },
+			set: func(c *Choices, value string) (err error) {
+				c.Nutshell, err = truth(value)
+				return err
+			},
+		},
+		text(sectionNutshell, "hostname", "Its name, and the director's, which its users must be able to resolve. Default: nutshell.", func(c *Choices) *string { return &c.Hostname }),
+		text(sectionNutshell, "programs", "Directory with cps, cpsdirector, cpsmanager, cpsagent and cpsimage. Default: that of cpsimage.", func(c *Choices) *string { return &c.Programs }),
 	)
 }
 
@@ -192,6 +204,6 @@ func (c Choices) At(dir string) Choices {
 	for i := range c.Copies {
 		c.Copies[i].From = at(c.Copies[i].From)
 	}
-	c.Script, c.FirstBoot = at(c.Script), at(c.FirstBoot)
+	c.Script, c.FirstBoot, c.Programs = at(c.Script), at(c.FirstBoot), at(c.Programs)
 	return c
 }

@@ -47,6 +47,7 @@ type Recipe struct {
 	Copies       []Copy            // in this order
 	Script       string            // path of a program that is run in the image when all packages are there; "": none
 	FirstBoot    string            // path of a program that every machine runs once; "": none
+	Nutshell     *Nutshell         // the disk is a whole installation, and Services are those of its machines; nil: it is not
 }
 
 // Copy is something of the host of the build that goes into the image.
@@ -102,6 +103,9 @@ func (r Recipe) String() string {
 	on := Distribution
 	if r.Architecture != AMD64 {
 		on += " for " + r.Architecture
+	}
+	if r.Nutshell != nil {
+		return fmt.Sprintf("%s of %s with a director, whose machines have %s", r.Format, on, holds)
 	}
 	return fmt.Sprintf("%s of %s with %s", r.Format, on, holds)
 }
