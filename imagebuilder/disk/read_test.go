@@ -25,7 +25,7 @@ func TestReadIsTheReverseOfConvert(t *testing.T) {
 		if err := os.Mkdir(filepath.Dir(back), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := Convert(t.Context(), raw, format, file); err != nil {
+		if err := Convert(t.Context(), raw, format, file, 0); err != nil {
 			t.Fatal(err)
 		}
 		if err := Read(t.Context(), file, format, back); err != nil {

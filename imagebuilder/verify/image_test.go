@@ -37,7 +37,7 @@ func files(t *testing.T) (dir string, rootTar, raw []byte) {
 		container.WriteLXC(t.Context(), file("a.tar"), file("a.lxc"), about), container.WriteOCI(t.Context(), file("a.tar"), file("a.oci"), dir, about),
 	)
 	for _, format := range []string{"qcow2", "vdi", "ova"} {
-		err = errors.Join(err, disk.Convert(t.Context(), file("a.raw"), format, file("a."+format)))
+		err = errors.Join(err, disk.Convert(t.Context(), file("a.raw"), format, file("a."+format), 0))
 	}
 	for _, name := range []string{"a.tar", "a.lxc", "a.oci"} {
 		for _, args := range [][]string{{"gzip", "-k"}, {"xz", "-k"}, {"zstd", "-q"}} {
