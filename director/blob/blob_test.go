@@ -23,9 +23,9 @@ func testBlobs(t *testing.T) *Dir {
 	return b
 }
 
-func (b *Dir) names(t *testing.T) (names []string) {
+func (d *Dir) names(t *testing.T) (names []string) {
 	t.Helper()
-	entries, err := os.ReadDir(b.dir)
+	entries, err := os.ReadDir(d.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
