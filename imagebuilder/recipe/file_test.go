@@ -120,6 +120,9 @@ func TestChoicesSurviveTheFile(t *testing.T) {
 		c.Format = string(rapid.SampledFrom(append(Formats(), "")).Draw(t, "format"))
 		c.Filename = words(`([a-z#;="' %\\]*[a-z.])?`).Draw(t, "filename")
 		c.Filename = strings.TrimSpace(c.Filename)
+		for strings.HasPrefix(c.Filename, `"""`) { // begins a value of many lines, which a recipe does not have
+			c.Filename = c.Filename[1:]
+		}
 		c.Filesize = rapid.Int64Range(0, largestDisk).Draw(t, "filesize")
 		c.Optimize = rapid.Bool().Draw(t, "optimize")
 		c.Mirror = words(`(https?://[a-z.]+/[a-z%]*)?`).Draw(t, "mirror")
