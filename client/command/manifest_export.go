@@ -22,8 +22,8 @@ func newApplicationExportCommand(g *Global) *cobra.Command {
 		Use:   "export APPLICATION [FOLDER]",
 		Short: "Write the manifest of an application",
 		Long: `Write the manifest of an application, JSON or with -o yaml YAML. With FOLDER it is written there, as manifest.json or manifest.yaml, with the code
-and the start-up scripts beside it. Secrets are masked: where such a manifest is applied they stay as they are, or are made anew where the
-director makes them; others must be written in. What is in databases is not part of it: see cps mysql dump.`,
+and the start-up scripts beside it. Secrets are masked: where such a manifest is applied they stay as they are, or
+are made anew. What is in databases is not part of it: see cps mysql dump.`,
 		Example: `cps application export shop
 cps application export shop ./shop -o yaml`,
 		Args: words("APPLICATION", "[FOLDER]"),

@@ -85,7 +85,7 @@ func newManifestsTopic() *cobra.Command {
     Password          of the database's user (mysql)
     Settings          settings by name, for example {"memory_limit": "256M"}
     Environment       variables that its programs get
-    Secrets           variables that nobody is shown; *** means: as it is
+    Secrets           variables that nobody is shown; *** means: as it is, or a random one where there is none
     Links             names of the services whose addresses and passwords its programs get (default: all)
 
 An unknown key is refused with the nearest known one. What is left out stays as it is, or as the type begins. Manifests of the

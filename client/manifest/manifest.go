@@ -16,8 +16,8 @@ import (
 // ErrManifest is wrapped by every error about what a manifest says.
 var ErrManifest = errors.New("the manifest has mistakes")
 
-// Masked stands for a secret in what is shown and exported. In a manifest that is applied it means: as it is, or where the
-// director makes it, a new one.
+// Masked stands for a secret in what is shown and exported. In a manifest that is applied it means: as it is, or a new one
+// where there is none.
 const Masked = "***"
 
 // Manifest is an application as a person writes it down. The zero value of a member means that nothing is said.

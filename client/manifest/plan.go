@@ -35,6 +35,7 @@ const (
 	SetScript         Verb = "set start-up script"
 	SetVariable       Verb = "set variable"
 	SetSecret         Verb = "set secret"
+	MakeSecret        Verb = "make secret"
 	SetPassword       Verb = "set password"
 	Configure         Verb = "configure"
 	UploadCode        Verb = "upload code"
@@ -131,7 +132,10 @@ func (p *planner) service(s Service) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Secrets)) {
-		if s.Secrets[name] != Masked {
+		switch {
+		case s.Secrets[name] == Masked && !has(now.Secrets, name):
+			p.add(Step{Verb: MakeSecret, Service: s.Name, Name: name, Text: fmt.Sprintf("secret %s is made", name)})
+		case s.Secrets[name] != Masked:
 			p.add(Step{Verb: SetSecret, Service: s.Name, Name: name, Value: s.Secrets[name], Text: fmt.Sprintf("secret %s=%s", name, Masked)})
 		}
 	}

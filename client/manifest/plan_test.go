@@ -46,6 +46,7 @@ func TestPlanOfNew(t *testing.T) {
 		"front: set variable: variable DEBUG=",
 		"front: set variable: variable MODE=live",
 		"front: set secret: secret KEY=***",
+		"front: make secret: secret OTHER is made",
 		"front: upload code: its code is shop.tar.gz",
 		"front: start: it is started",
 		"front: change machines: machines: backend 0 → 2",
