@@ -29,7 +29,7 @@ func (o *manifestOptions) flags(g *Global, cmd *cobra.Command) {
 
 const manifestHelp = `A manifest is a file, JSON or YAML, with a whole application: its services, how many machines they have, their code, settings,
 variables, secrets, links, start-up scripts and dumps. Files in it are of the manifest's folder, or URLs that this computer
-fetches. FILE may be a URL, or - for the standard input. See cps help manifests and docs/manifests.md.`
+fetches. FILE may be a URL, or - for the standard input. See cps help manifests.`
 
 func newApplicationManifestCommand(g *Global) *cobra.Command {
 	var o manifestOptions
