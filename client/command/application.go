@@ -17,7 +17,7 @@ func newApplicationCommand(g *Global) *cobra.Command {
 	return group(&cobra.Command{
 		Use:     "application",
 		Aliases: []string{"app"},
-		Short:   "Create, show, start, stop, share and delete applications",
+		Short:   "Create, deploy, show, start, stop, share and delete applications",
 		Long: `An application is a set of services with a private network of its own, managed by a machine of
 its own. Starting it starts that manager; its services are started one by one.`,
 	},
@@ -26,6 +26,7 @@ its own. Starting it starts that manager; its services are started one by one.`,
 		newApplicationDeleteCommand(g), newApplicationNetworkCommand(g), newApplicationEventsCommand(g),
 		newApplicationLogCommand(g), newApplicationShareCommand(g), newApplicationUnshareCommand(g), newApplicationSharesCommand(g),
 		newApplicationAuditCommand(g),
+		newApplicationManifestCommand(g), newApplicationPlanCommand(g), newApplicationApplyCommand(g), newApplicationExportCommand(g),
 	)
 }
 

@@ -62,3 +62,33 @@ Variables: CONPAAS_HOME names the state folder; CONPAAS_TOTP is the code of the 
 name of one of the original tools, such as cps-service, cps behaves as that one: cps install-links --help.`,
 	}
 }
+
+func newManifestsTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "manifests",
+		Short: "What is in a manifest",
+		Long: `A manifest is a JSON or YAML document with the keys
+
+  Application  the application's name
+  Description  for people
+  Cloud        the cloud of its manager, and of services that name none
+  Services     the list of its services, each with
+
+    ServiceName       its name (default: the type, with a number where that is taken)
+    Type              its type; cps service types lists them
+    Cloud             the cloud of its machines
+    Start             0 or 1: whether it is to run (default 1)
+    StartupInstances  machines per role, for example {"proxy": 1, "backend": 3}
+    StartupScript     file or URL of the script that each new machine runs once
+    Archive           file or URL of the code (php)
+    Dump              file or URL of the dump that a database begins with (mysql); never loaded over data
+    Password          of the database's user (mysql)
+    Settings          settings by name, for example {"memory_limit": "256M"}
+    Environment       variables that its programs get
+    Secrets           variables that nobody is shown; *** means: as it is, or a random one where there is none
+    Links             names of the services whose addresses and passwords its programs get (default: all)
+
+An unknown key is refused with the nearest known one. What is left out stays as it is, or as the type begins. Manifests of the
+original ConPaaS are read as they are; there the type xtreemfs is left out by --without xtreemfs.`,
+	}
+}

@@ -1,0 +1,70 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"conpaas/client/api"
+	"conpaas/client/director"
+	"conpaas/client/manifest"
+)
+
+// liveApplication gives an application of that name or id as a manifest would say it; nil where there is none.
+func liveApplication(ctx context.Context, c *director.Client, ref string) (*manifest.Live, api.Application, error) {
+	a, err := c.Application(ctx, ref)
+	if api.CodeFrom(err) == api.CodeNotFound {
+		return nil, a, nil
+	}
+	if err != nil {
+		return nil, a, err
+	}
+	live := &manifest.Live{
+		Manifest: manifest.Manifest{Application: a.Name, Cloud: a.Cloud},
+		Archives: make(map[string]string), Versions: make(map[string]manifest.CodeVersions), Scripts: make(map[string]string),
+	}
+	services, err := c.Services(ctx, a.ID.String())
+	if err != nil {
+		return nil, a, err
+	}
+	kinds, err := c.ServiceTypes(ctx)
+	if err != nil {
+		return nil, a, err
+	}
+	for _, s := range services {
+		one, err := liveService(ctx, c, live, kinds, s)
+		if err != nil {
+			return nil, a, fmt.Errorf("service %q: %w", s.Name, err)
+		}
+		if one.Cloud == a.Cloud {
+			one.Cloud = ""
+		}
+		live.Services = append(live.Services, one)
+	}
+	return live, a, nil
+}
+
+func liveService(ctx context.Context, c *director.Client, live *manifest.Live, kinds []api.ServiceKind, s api.Service) (one manifest.Service, err error) {
+	one = manifest.Service{
+		Name: s.Name, Type: s.Type, Cloud: s.Cloud, StartupInstances: s.Nodes, Settings: s.Settings,
+		Start: s.State != api.StateInit && s.State != api.StateStopped && s.State != api.StateEpilogue,
+	}
+	for _, k := range kinds {
+		if k.Type != s.Type || !k.Hosting {
+			continue
+		}
+		versions, err := c.CodeVersions(ctx, s.Application.String(), s.ID.String())
+		if err != nil {
+			return one, err
+		}
+		live.Versions[s.Name] = make(manifest.CodeVersions)
+		for _, v := range versions {
+			if v.SHA256 != "" {
+				live.Versions[s.Name][v.SHA256] = v.ID
+			}
+			if v.Wanted || v.Enabled && live.Archives[s.Name] == "" {
+				live.Archives[s.Name] = v.SHA256
+			}
+		}
+	}
+	return one, nil
+}

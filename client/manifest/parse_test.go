@@ -1,0 +1,187 @@
+package manifest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"conpaas/client/api"
+)
+
+// The form that users of ConPaaS have in their files.
+const original = `{
+	"Services" : [
+		{
+			"ServiceName" : "PHP frontend",
+			"Type" : "php",
+			"Cloud" : "default",
+			"Start" : 0,
+			"Archive" : "http://www.example.org/wordpress.tar.gz",
+			"StartupInstances" : { "proxy" : "1", "web" : "1", "backend" : 2 },
+			"StartupScript" : "http://www.example.org/start.sh"
+		},
+		{ "Type" : "mysql", "Dump" : "dump.sql", "Password" : "contrail123", "StartupInstances" : { "mysql" : 1, "glb": "0" } }
+	],
+	"Description" : "A blog",
+	"Application" : "New blog"
+}`
+
+func want() Manifest {
+	return Manifest{
+		Application: "New blog", Description: "A blog",
+		Services: []Service{
+			{
+				Name: "PHP frontend", Type: "php", Cloud: "default", Archive: "http://www.example.org/wordpress.tar.gz",
+				StartupInstances: map[api.Role]int{"proxy": 1, "web": 1, "backend": 2}, StartupScript: "http://www.example.org/start.sh",
+			},
+			{Type: "mysql", Start: true, Dump: "dump.sql", Password: "contrail123", StartupInstances: map[api.Role]int{"mysql": 1, "glb": 0}},
+		},
+	}
+}
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	m, err := Parse([]byte(original))
+	if d := cmp.Diff(want(), m); err != nil || d != "" {
+		t.Errorf("JSON: %v\n%s", err, d)
+	}
+	m, err = Parse([]byte(`
+# a comment
+Application: New blog
+Description: A blog
+Services:
+- ServiceName: PHP frontend
+  Type: php
+  Cloud: default
+  Start: 0
+  Archive: http://www.example.org/wordpress.tar.gz
+  StartupInstances: {proxy: 1, web: 1, backend: 2}
+  StartupScript: http://www.example.org/start.sh
+- Type: mysql
+  Dump: dump.sql
+  Password: contrail123
+  StartupInstances:
+    mysql: 1
+    glb: 0
+`))
+	if d := cmp.Diff(want(), m); err != nil || d != "" {
+		t.Errorf("YAML: %v\n%s", err, d)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	for text, says := range map[string]string{
+		`{"Aplication": "a"}`:                                       "line 1: Aplication: unknown key; the nearest known one is Application",
+		"{\n\"Services\": [\n{\"Typ\": \"php\"}]}":                  "line 3: Services[0].Typ: unknown key; the nearest known one is Type",
+		`{"Application": "a", "Application": "b"}`:                  "line 1: Application: it is there twice",
+		"Application: a\nApplication: b":                            "line 2: Application: it is there twice",
+		`{"Services": {"Type": "php"}}`:                             "Services: want a list, not a group of keys",
+		`{"Services": ["php"]}`:                                     `Services[0]: want an object with keys, not "php"`,
+		`{"Services": [{"Start": "maybe"}]}`:                        `Services[0].Start: want 0 or 1, not "maybe"`,
+		`{"Services": [{"StartupInstances": {"web": -1}}]}`:         `Services[0].StartupInstances.web: want a number from 0, not "-1"`,
+		`{"Services": [{"StartupInstances": {"web": 1e3}}]}`:        `want a number from 0, not "1e3"`,
+		`{"Services": [{"Environment": {"A": ["b"]}}]}`:             "Services[0].Environment.A: want a text, not a list",
+		`{"Services": [{"Environment": {"A": "b", "A": "c"}}]}`:     "Services[0].Environment.A: it is there twice",
+		`{"Application": "a"`:                                       "line 1: it is no JSON: it ends in the middle",
+		"{\"Application\":\n\"a\",}":                                "line 2: it is no JSON",
+		`{"Application": "a"} x`:                                    "it is no JSON",
+		"Application: [a":                                           "it is no YAML",
+		"Application: &a x\nCloud: *a":                              "line 2: a manifest has no anchors and aliases",
+		"Application: a\n---\nApplication: b":                       "something follows after the document",
+		"":                                                          "it is empty",
+		"\xff":                                                      "it is not a text of UTF-8",
+		strings.Repeat("[", 40) + strings.Repeat("]", 40):           "it is nested deeper than 16 levels",
+		"a:\n" + strings.Repeat("- ", 40) + "b":                     "it is nested deeper than 16 levels",
+		strings.Repeat(" ", Largest+1):                              "it has more than 1048576 bytes",
+		`{"Application": "a", "Services": [{"Typ": 1}], "Clod": 1}`: "Clod: unknown key; the nearest known one is Cloud",
+	} {
+		if _, err := Parse([]byte(text)); !errors.Is(err, ErrManifest) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%.80q: %v; want %q", text, err, says)
+		}
+	}
+}
+
+// What is written means what was read, and its secrets are masked.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(original))
+	f.Add([]byte("Application: a\nServices:\n- Type: php\n  Links: []\n  Secrets: {A: b}\n  Settings: {greeting: 'no', b: '0x1'}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := Parse(data)
+		if err != nil {
+			return
+		}
+		for form, write := range map[string]func() ([]byte, error){"JSON": m.JSON, "YAML": m.YAML} {
+			text, err := write()
+			if err != nil {
+				t.Fatalf("%s: %v", form, err)
+			}
+			again, err := Parse(text)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", form, err, text)
+			}
+			for _, s := range again.Services {
+				if s.Password != "" && s.Password != Masked {
+					t.Errorf("%s shows a password", form)
+				}
+			}
+			if second, err := again.JSON(); err != nil {
+				t.Fatal(err)
+			} else if first, _ := m.JSON(); string(first) != string(second) {
+				t.Errorf("%s: it was\n%s\nand is\n%s", form, first, second)
+			}
+		}
+	})
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	kinds := []api.ServiceKind{
+		{Type: "php", Hosting: true, Roles: []api.RoleKind{{Role: "proxy", Min: 1}, {Role: "web"}, {Role: "backend"}}, Settings: []api.Setting{{Name: "memory_limit"}}},
+		{Type: "mysql", Roles: []api.RoleKind{{Role: "mysql", Min: 1}, {Role: "glb"}}},
+	}
+	m := want()
+	m.Complete()
+	if err := m.Check(kinds); err != nil {
+		t.Error(err)
+	}
+	if m.Services[1].Name != "mysql" {
+		t.Errorf("the database is called %q", m.Services[1].Name)
+	}
+	for says, change := range map[string]func(*Manifest){
+		"Application: name the application":                                                                        func(m *Manifest) { m.Application = "" },
+		`Application: invalid name "9"`:                                                                            func(m *Manifest) { m.Application = "9" },
+		"Services[0].Type: name the type":                                                                          func(m *Manifest) { m.Services[0].Type = "" },
+		`no services of type "mysqls", the nearest is mysql`:                                                       func(m *Manifest) { m.Services[1].Type = "mysqls" },
+		`Services[1].ServiceName: Services[0] has the name "php frontend" already`:                                 func(m *Manifest) { m.Services[1].Name = "php frontend" },
+		"Services[0].StartupInstances.proxy: it needs at least 1":                                                  func(m *Manifest) { m.Services[0].StartupInstances["proxy"] = 0 },
+		"Services[0].StartupInstances.glb: services of type php have no such role; there are: proxy, web, backend": func(m *Manifest) { m.Services[0].StartupInstances["glb"] = 1 },
+		"Services[0].Settings.memory: services of type php have no such setting; the nearest is memory_limit":      func(m *Manifest) { m.Services[0].Settings = map[string]string{"memory": "1"} },
+		"Services[1].Archive: services of type mysql run no code":                                                  func(m *Manifest) { m.Services[1].Archive = "a" },
+		`Services[0].Links[0]: the manifest has no service "mysqls"; the nearest is mysql`:                         func(m *Manifest) { m.Services[0].Links = []string{"mysqls"} },
+		"Services[1].Links[0]: a service cannot be linked with itself":                                             func(m *Manifest) { m.Services[1].Links = []string{"mysql"} },
+		"Links: they go in a circle: PHP frontend → mysql → PHP frontend": func(m *Manifest) {
+			m.Services[0].Links, m.Services[1].Links = []string{"mysql"}, []string{"PHP frontend"}
+		},
+	} {
+		m := want()
+		m.Complete()
+		change(&m)
+		if err := m.Check(kinds); !errors.Is(err, ErrManifest) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v; want %q", err, says)
+		}
+	}
+}
+
+func TestWithout(t *testing.T) {
+	t.Parallel()
+	m := want()
+	m.Complete()
+	m.Services[0].Links = []string{"mysql"}
+	m.Without("mysql")
+	if len(m.Services) != 1 || len(m.Services[0].Links) != 0 || m.Services[0].Links == nil {
+		t.Errorf("what is left is %+v", m.Services)
+	}
+}
