@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -30,6 +31,7 @@ type worker struct {
 	delays  *backoff.ExponentialBackOff
 	pause   time.Duration       // before the next look at a role that is not ready
 	reports map[api.Role]string // last reason that was logged, so that it is logged once
+	unnamed sync.Once           // it was logged that names are not written
 }
 
 // work makes the machine what the latest spec says, again where that did not work, and reports how its roles are,
@@ -133,6 +135,7 @@ func (w *worker) perform(ctx context.Context, want *stored) (map[api.Role]error,
 	if err := a.overlay.sync(ctx); err != nil {
 		return nil, errors.Join(saved, err)
 	}
+	saved = errors.Join(saved, w.resolve(s.Names))
 	lacks := a.lacks(s.Blobs)
 	a.board.change(func(st *api.NodeStatus) { st.Lacks = lacks })
 	half, err := w.halfOf(ctx, s.Type)

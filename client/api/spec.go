@@ -78,6 +78,7 @@ type NodeSpec struct {
 	Roles    []RoleSpec  `json:"roles" doc:"Roles that are not listed are stopped"`
 	Expose   []uint16    `json:"expose,omitempty" doc:"TCP ports open on the outside"`
 	Blobs    []string    `json:"blobs,omitempty" doc:"SHA-256 of the blobs that the roles need"`
+	Names    []HostName  `json:"names,omitempty" doc:"What the node resolves; changes come by PUT /v1/names"`
 }
 
 // RoleSpec is one role with the configuration that the manager half of the service type has made for its

@@ -6,13 +6,14 @@ import (
 	"conpaas/client/api"
 )
 
-// call is one call to an agent that is to be made now. It has a spec, a delta or what is to be trusted.
+// call is one call to an agent that is to be made now. It has a spec, a delta, names or what is to be trusted.
 type call struct {
 	node    api.NodeID
 	session uint64
 	epoch   api.Epoch
 	spec    *api.NodeSpec
 	delta   *api.PeerDelta
+	names   *api.Names
 	trust   string
 	slow    bool   // the last call to this node went wrong: it must not keep others waiting
 	digest  string // of spec
@@ -25,23 +26,25 @@ func (c *core) next(now time.Time, n *node, d *desired) (call, bool) {
 		return call{}, false
 	}
 	keepalive := n.keepalive()
-	to := synced{known: true, seq: c.peers.seq(), version: c.peers.version(n.info.ID, keepalive), keepalive: keepalive}
+	to := synced{known: true, seq: c.peers.seq(), version: c.peers.version(n.info.ID, keepalive), keepalive: keepalive, names: c.names.sum}
 	made := call{node: n.info.ID, session: n.session, epoch: c.epoch, slow: n.failures > 0, synced: to}
 
 	if d != nil && len(d.held) == 0 && (c.mustSend(now, n, d) || !n.synced.known || n.synced.keepalive != keepalive) {
 		return c.put(now, n, d, made), true
 	}
-	if !n.synced.known || n.current(&c.peers) {
-		if n.synced.known {
-			n.synced.seq = to.seq // what has changed is taken back or is the node itself
-		}
+	if !n.synced.known {
 		return call{}, false
+	}
+	if n.current(&c.peers) {
+		n.synced.seq = to.seq // what has changed is taken back or is the node itself
+		return c.rename(n, made)
 	}
 	set, remove, ok := c.peers.since(n.synced.seq, n.info.ID, keepalive)
 	if !ok || n.synced.keepalive != keepalive {
 		n.synced = synced{} // too far behind: the full list goes with the next spec
 		return c.next(now, n, d)
 	}
+	made.synced.names = n.synced.names
 	made.delta = &api.PeerDelta{From: n.synced.version, To: to.version, Set: set, Remove: remove}
 	n.busy = true
 	return made, true
@@ -83,12 +86,13 @@ func (c *core) put(now time.Time, n *node, d *desired, made call) call {
 	return made
 }
 
-// fill gives the spec with the full list of peers for the node. The manager is not among them: agents know the way to
+// fill gives the spec with the names and the full list of peers for the node. The manager is not among them: agents know the way to
 // their parent from the director, and a replaced manager changes no node's spec.
 func (c *core) fill(n *node, spec api.NodeSpec) api.NodeSpec {
 	spec.Overlay.Full = true
 	spec.Overlay.Version = c.peers.version(n.info.ID, n.keepalive())
 	spec.Overlay.Peers = c.peers.full(n.info.ID, n.keepalive())
+	spec.Names = c.names.list
 	return spec
 }
 
@@ -101,8 +105,8 @@ func (c *core) recognise(wanted map[api.NodeID]*desired) bool {
 		if !n.fresh || n.applied != "" || n.sent.digest != "" || n.doubt || n.status.Fingerprint == "" {
 			continue
 		}
-		to := synced{known: true, seq: c.peers.seq(), version: c.peers.version(id, n.keepalive()), keepalive: n.keepalive()}
-		try := attempt{fingerprint: n.status.Fingerprint, digest: d.digest, version: to.version}
+		to := synced{known: true, seq: c.peers.seq(), version: c.peers.version(id, n.keepalive()), keepalive: n.keepalive(), names: c.names.sum}
+		try := attempt{fingerprint: n.status.Fingerprint, digest: d.digest, version: to.version, names: to.names}
 		if n.tried == try {
 			continue
 		}

@@ -37,8 +37,8 @@ type node struct {
 
 // attempt names one comparison of what a node reports with what it should be.
 type attempt struct {
-	fingerprint, digest string
-	version             uint64
+	fingerprint, digest, names string
+	version                    uint64
 }
 
 // sent is a NodeSpec that an agent has accepted.
@@ -54,12 +54,13 @@ type reminder struct {
 	at    time.Time
 }
 
-// synced is what an agent knows of the peers.
+// synced is what an agent knows of the peers and names.
 type synced struct {
 	known     bool
 	seq       uint64 // of the table
 	version   uint64 // of the agent's list
 	keepalive bool
+	names     string // names.sum of those that it has
 }
 
 func (n *node) connect(now time.Time, session uint64) {
@@ -102,7 +103,7 @@ func (n *node) called(now time.Time, t Timing, done call, err error) {
 	switch code := api.CodeFrom(err); {
 	case err == nil && done.trust != "":
 		n.failures, n.trouble, n.reminded = 0, "", reminder{trust: done.trust, at: now}
-	case err == nil:
+	case err == nil, done.names != nil && code == api.CodeNotFound: // an agent of an older version has no names
 		n.failures, n.trouble = 0, ""
 		n.synced = done.synced
 		if done.spec != nil {

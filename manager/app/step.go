@@ -24,9 +24,11 @@ func (c *core) step(now time.Time) decision {
 	c.endGrace(now)
 	plans := c.plan(now)
 	wanted := desires(plans)
+	c.name(plans)
 	for c.recognise(wanted) {
 		plans = c.plan(now)
 		wanted = desires(plans)
+		c.name(plans)
 	}
 	var out decision
 	for _, n := range c.nodes {
@@ -130,7 +132,7 @@ func (c *core) settled(plans []planned, wanted map[api.NodeID]*desired) bool {
 		}
 		count := make(map[api.Role]int)
 		for _, n := range p.in.Nodes {
-			if !wanted[n.ID].ready() || !c.nodes[n.ID].current(&c.peers) {
+			if !wanted[n.ID].ready() || !c.nodes[n.ID].current(&c.peers) || c.nodes[n.ID].synced.names != c.names.sum {
 				return false
 			}
 			count[n.Role]++

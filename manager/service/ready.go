@@ -15,10 +15,10 @@ func (in Input) NodeSpec(n Node, c Config) api.NodeSpec {
 	}
 }
 
-// Digest tells specs apart by what a node does with them, its peers left out: those travel by themselves. A spec whose
-// Config is no JSON gives "", which no node has ever applied.
+// Digest tells specs apart by what a node does with them, its peers and names left out: those travel by themselves. A spec
+// whose Config is no JSON gives "", which no node has ever applied.
 func Digest(s api.NodeSpec) string {
-	s.Overlay.Peers = nil
+	s.Overlay.Peers, s.Names = nil, nil
 	sum, err := s.Fingerprint()
 	if err != nil {
 		return ""
