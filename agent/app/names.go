@@ -17,8 +17,8 @@ const (
 // serviceName lets nothing through but names below api.NamesDomain: a manager cannot take over any other.
 var serviceName = regexp.MustCompile(`^([a-z0-9-]{1,63}\.){2}` + api.NamesDomain + `$`)
 
-// PutNames accepts the names that the node is to resolve and has them written. They are stored by the worker: a node
-// that loses them says so by its fingerprint, and gets the whole spec.
+// PutNames accepts the names that the node is to resolve and has them written. They are stored by the worker; which are
+// written is in the node's status, so that those that are lost are sent again.
 func (a *App) PutNames(epoch api.Epoch, n api.Names) error {
 	if err := a.checkNames(n.Names); err != nil {
 		return err
@@ -60,11 +60,16 @@ func (w *worker) resolve(names []api.HostName) error {
 		w.unnamed.Do(func() {
 			w.a.log.Info("names of services are not written: this machine has no network and no hosts file of its own (runtime process is for tests and benchmarks)")
 		})
+		w.named = api.SumNames(names)
 		return nil
 	}
 	changed, err := w.a.host.ApplyNames(names)
+	if err != nil {
+		return err
+	}
 	if changed {
 		w.a.log.Info("names of services are written", "names", len(names))
 	}
-	return err
+	w.named = api.SumNames(names)
+	return nil
 }

@@ -31,6 +31,7 @@ type worker struct {
 	delays  *backoff.ExponentialBackOff
 	pause   time.Duration       // before the next look at a role that is not ready
 	reports map[api.Role]string // last reason that was logged, so that it is logged once
+	named   string              // api.SumNames of the names that are written
 	unnamed sync.Once           // it was logged that names are not written
 }
 
@@ -111,7 +112,7 @@ func (w *worker) settle(want *stored) {
 // note writes down what is applied. It goes out together with the states of the roles, which would else look as if
 // they were already those of the new spec.
 func (w *worker) note(s *api.NodeStatus) {
-	s.Error, s.Trust = w.failure(), w.a.renewal.Trust()
+	s.Error, s.Trust, s.Names = w.failure(), w.a.renewal.Trust(), w.named
 	if s.Error == "" && w.done != nil {
 		s.Applied = w.done.Spec.Revision
 		s.Fingerprint, _ = w.done.Spec.Fingerprint() // its configurations were checked to be JSON

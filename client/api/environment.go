@@ -1,6 +1,9 @@
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"net/netip"
 	"strings"
 )
@@ -17,6 +20,16 @@ type HostName struct {
 // Names is the body of PUT /v1/names, from manager to agent: all names that the node is to resolve.
 type Names struct {
 	Names []HostName `json:"names"`
+}
+
+// SumNames tells lists of names apart; "" stands for no names.
+func SumNames(names []HostName) string {
+	if len(names) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(names) // strings and addresses always have a JSON form
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // HostNameOf gives the name of a service on the machines of its application: both names in lower case, with '-' for

@@ -17,6 +17,7 @@ type call struct {
 	trust   string
 	slow    bool   // the last call to this node went wrong: it must not keep others waiting
 	digest  string // of spec
+	sum     string // of the names that go with it
 	synced  synced // what the agent knows once it has accepted
 }
 
@@ -26,7 +27,7 @@ func (c *core) next(now time.Time, n *node, d *desired) (call, bool) {
 		return call{}, false
 	}
 	keepalive := n.keepalive()
-	to := synced{known: true, seq: c.peers.seq(), version: c.peers.version(n.info.ID, keepalive), keepalive: keepalive, names: c.names.sum}
+	to := synced{known: true, seq: c.peers.seq(), version: c.peers.version(n.info.ID, keepalive), keepalive: keepalive}
 	made := call{node: n.info.ID, session: n.session, epoch: c.epoch, slow: n.failures > 0, synced: to}
 
 	if d != nil && len(d.held) == 0 && (c.mustSend(now, n, d) || !n.synced.known || n.synced.keepalive != keepalive) {
@@ -37,14 +38,13 @@ func (c *core) next(now time.Time, n *node, d *desired) (call, bool) {
 	}
 	if n.current(&c.peers) {
 		n.synced.seq = to.seq // what has changed is taken back or is the node itself
-		return c.rename(n, made)
+		return call{}, false
 	}
 	set, remove, ok := c.peers.since(n.synced.seq, n.info.ID, keepalive)
 	if !ok || n.synced.keepalive != keepalive {
 		n.synced = synced{} // too far behind: the full list goes with the next spec
 		return c.next(now, n, d)
 	}
-	made.synced.names = n.synced.names
 	made.delta = &api.PeerDelta{From: n.synced.version, To: to.version, Set: set, Remove: remove}
 	n.busy = true
 	return made, true
@@ -81,7 +81,7 @@ func (c *core) put(now time.Time, n *node, d *desired, made call) call {
 	n.revision = max(n.revision+1, n.status.Applied+1, uint64(now.UnixMilli()))
 	spec := c.fill(n, d.spec)
 	spec.Revision = n.revision
-	made.spec, made.digest = &spec, d.digest
+	made.spec, made.digest, made.sum = &spec, d.digest, c.names.sum
 	n.busy, n.sending, n.last, n.doubt = true, true, d.digest, n.doubt || d.digest != n.applied
 	return made
 }
@@ -105,8 +105,8 @@ func (c *core) recognise(wanted map[api.NodeID]*desired) bool {
 		if !n.fresh || n.applied != "" || n.sent.digest != "" || n.doubt || n.status.Fingerprint == "" {
 			continue
 		}
-		to := synced{known: true, seq: c.peers.seq(), version: c.peers.version(id, n.keepalive()), keepalive: n.keepalive(), names: c.names.sum}
-		try := attempt{fingerprint: n.status.Fingerprint, digest: d.digest, version: to.version, names: to.names}
+		to := synced{known: true, seq: c.peers.seq(), version: c.peers.version(id, n.keepalive()), keepalive: n.keepalive()}
+		try := attempt{fingerprint: n.status.Fingerprint, digest: d.digest, version: to.version}
 		if n.tried == try {
 			continue
 		}

@@ -1,12 +1,10 @@
 package app
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"conpaas/client/api"
 )
@@ -18,7 +16,7 @@ const nameAddresses = 16
 // names are those of the application's services, the same for all its machines.
 type names struct {
 	list []api.HostName // by name
-	sum  string         // tells lists apart; "": none
+	sum  string         // api.SumNames of list
 }
 
 // name takes the names of all services from their plans. Of two services whose names become the same one, the older has
@@ -43,11 +41,7 @@ func (c *core) name(plans []planned) {
 		}
 	}
 	slices.SortFunc(next.list, func(a, b api.HostName) int { return strings.Compare(a.Name, b.Name) })
-	if len(next.list) > 0 {
-		text, _ := json.Marshal(next.list) // strings and addresses always have a JSON form
-		sum := sha256.Sum256(text)
-		next.sum = hex.EncodeToString(sum[:])
-	}
+	next.sum = api.SumNames(next.list)
 	c.names = next
 }
 
@@ -60,12 +54,21 @@ func (n names) find(name string) []netip.Addr {
 	return nil
 }
 
-// rename gives the call to a node that has other names than it should have.
-func (c *core) rename(n *node, made call) (call, bool) {
-	if n.synced.names == c.names.sum {
+// rename gives the call to a node that resolves other names than it should, if one is to be made now. It says in its
+// reports which it resolves.
+func (c *core) rename(now time.Time, n *node) (call, bool) {
+	if n.session == 0 || !n.fresh || n.busy || now.Before(n.retryAt) || c.resolves(n) {
 		return call{}, false
 	}
-	made.names = &api.Names{Names: append([]api.HostName{}, c.names.list...)} // none is [], not null
+	if n.named.sum == c.names.sum && now.Sub(n.named.at) < c.timing.Resend || n.sent.digest == "" && n.applied == "" {
+		return call{}, false // it was told a moment ago, or its first spec comes with them
+	}
 	n.busy = true
-	return made, true
+	names := &api.Names{Names: append([]api.HostName{}, c.names.list...)} // none is [], not null
+	return call{node: n.info.ID, session: n.session, epoch: c.epoch, slow: n.failures > 0, names: names, sum: c.names.sum}, true
+}
+
+// resolves tells whether the node resolves the names as they are now, as far as its version can.
+func (c *core) resolves(n *node) bool {
+	return n.nameless || n.status != nil && n.status.Names == c.names.sum
 }

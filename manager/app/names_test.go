@@ -7,8 +7,8 @@ import (
 	"conpaas/client/api"
 )
 
-// named gives what a machine resolves, as text.
-func named(m *machine) string {
+// nameList gives what a machine resolves, as text.
+func nameList(m *machine) string {
 	out := ""
 	for _, n := range m.applied.Names {
 		out += fmt.Sprintln(n.Name, n.Addresses)
@@ -23,8 +23,8 @@ func TestNamesReachEveryMachine(t *testing.T) {
 	w.quiet()
 	want := "front.a.internal [10.1.0.1 10.1.0.2]\nmy-page.a.internal [10.2.0.3]\n"
 	for id, m := range w.machines {
-		if named(m) != want {
-			t.Errorf("%s resolves:\n%s; want:\n%s", id, named(m), want)
+		if nameList(m) != want {
+			t.Errorf("%s resolves:\n%s; want:\n%s", id, nameList(m), want)
 		}
 		m.info.State = api.NodeReady
 	}
@@ -40,7 +40,7 @@ func TestNamesReachEveryMachine(t *testing.T) {
 		w.deliver(0, lucky)
 	}
 	w.report(w.machines["n3"])
-	if got := named(w.machines["n3"]); got != "front.a.internal [10.1.0.2]\nmy-page.a.internal [10.2.0.3]\n" || w.puts != 0 {
+	if got := nameList(w.machines["n3"]); got != "front.a.internal [10.1.0.2]\nmy-page.a.internal [10.2.0.3]\n" || w.puts != 0 {
 		t.Errorf("with n1 silent n3 resolves, after %d specs:\n%s", w.puts, got)
 	}
 }
@@ -52,7 +52,7 @@ func TestNodeThatMissedNamesGetsThem(t *testing.T) {
 	w.epoch.Revision++
 	w.quiet()
 	m := w.machines["n1"]
-	before := named(m)
+	before := nameList(m)
 	// An agent that has lost what it was told, for example with its machine's power, says so by its fingerprint.
 	old := *m.spec
 	old.Names = nil
@@ -62,7 +62,7 @@ func TestNodeThatMissedNamesGetsThem(t *testing.T) {
 	}
 	w.newManager()
 	w.quiet()
-	if got := named(m); got != before || before == "" {
+	if got := nameList(m); got != before || before == "" {
 		t.Errorf("it resolves:\n%s; want:\n%s", got, before)
 	}
 }

@@ -244,6 +244,9 @@ func (w *world) report(m *machine) {
 
 func (m *machine) status() *api.NodeStatus {
 	s := &api.NodeStatus{Node: m.info.ID, BootID: "b", Trust: m.trust}
+	if m.applied != nil && !m.nameless {
+		s.Names = api.SumNames(m.applied.Names)
+	}
 	if m.applied == nil {
 		return s
 	}

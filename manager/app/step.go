@@ -34,6 +34,8 @@ func (c *core) step(now time.Time) decision {
 	for _, n := range c.nodes {
 		if made, ok := c.next(now, n, wanted[n.info.ID]); ok {
 			out.calls = append(out.calls, made)
+		} else if made, ok := c.rename(now, n); ok {
+			out.calls = append(out.calls, made)
 		} else if made, ok := c.remind(now, n); ok {
 			out.calls = append(out.calls, made)
 		}
@@ -132,7 +134,7 @@ func (c *core) settled(plans []planned, wanted map[api.NodeID]*desired) bool {
 		}
 		count := make(map[api.Role]int)
 		for _, n := range p.in.Nodes {
-			if !wanted[n.ID].ready() || !c.nodes[n.ID].current(&c.peers) || c.nodes[n.ID].synced.names != c.names.sum {
+			if !wanted[n.ID].ready() || !c.nodes[n.ID].current(&c.peers) || !c.resolves(c.nodes[n.ID]) {
 				return false
 			}
 			count[n.Role]++
