@@ -16,7 +16,7 @@ const (
 	maxPeers  = 65536
 	maxRelays = 64
 	maxRoles  = 16
-	maxConfig = 256 << 10
+	maxConfig = 512 << 10
 	maxExpose = 64
 	maxBlobs  = 256
 )

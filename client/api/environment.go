@@ -46,3 +46,47 @@ func label(name string) string {
 		return '-'
 	}, strings.ToLower(name)), "-")
 }
+
+// LinkKind says what a type offers to the services that are linked with one of it.
+type LinkKind struct {
+	Prefix string `json:"prefix" doc:"What the names of the variables begin with, for example MYSQL"`
+	Port   uint16 `json:"port"`
+	User   string `json:"user,omitempty" doc:"Name to log in by, where there is one"`
+	Secret string `json:"secret,omitempty" doc:"Which secret of the service is the password of that user"`
+}
+
+// Environment is what the programs of a service get as environment variables, and where each is from.
+type Environment struct {
+	Variables []Variable `json:"variables" doc:"By name"`
+	Links     []string   `json:"links,omitempty" doc:"Names of the services that it was linked with, in that order; none: it is linked with every service that offers something"`
+}
+
+// Variable is one environment variable of a service.
+type Variable struct {
+	Name  string       `json:"name"`
+	Value string       `json:"value" doc:"*** of a secret"`
+	From  VariableFrom `json:"from"`
+	Link  string       `json:"link,omitempty" doc:"The service that it comes from"`
+}
+
+// VariableFrom says where a variable is from. An own secret counts before an own variable, both before a link.
+type VariableFrom string
+
+// Where variables are from.
+const (
+	FromSecret   VariableFrom = "secret"
+	FromVariable VariableFrom = "variable"
+	FromLink     VariableFrom = "link"
+)
+
+// EnvironmentChange is the body of PUT …/environment. All of it happens, or nothing.
+type EnvironmentChange struct {
+	Set     map[string]string `json:"set,omitempty" doc:"Variables to set"`
+	Secrets map[string]Secret `json:"secrets,omitempty" doc:"Secrets to set: variables whose values are never shown again"`
+	Unset   []string          `json:"unset,omitempty" doc:"Variables and secrets to forget"`
+	Link    []string          `json:"link,omitempty" doc:"Services of the application, by name or id, whose variables are wanted"`
+	Unlink  []string          `json:"unlink,omitempty"`
+}
+
+// Masked is shown in place of secrets.
+const Masked = masked
