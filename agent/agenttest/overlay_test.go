@@ -84,6 +84,15 @@ func (m *machine) kill(t *testing.T) {
 	m.agent = nil
 }
 
+// resolves waits for a line of the machine's hosts file.
+func (m *machine) resolves(t *testing.T, line string) {
+	t.Helper()
+	wgtest.Eventually(t, "the hosts file has "+line, func() bool {
+		text, err := os.ReadFile(filepath.Join(m.root, "etc/hosts"))
+		return err == nil && strings.Contains(string(text), line)
+	})
+}
+
 // overlayProcess finds the process that carries the machine's datagrams.
 func (m *machine) overlayProcess(t *testing.T) int {
 	t.Helper()
@@ -218,10 +227,19 @@ func TestOverlayAndNginxOutliveTheAgent(t *testing.T) {
 		return s.DataPlane == "userspace" && len(s.Overlay) == 2 &&
 			!slices.ContainsFunc(s.Overlay, func(o api.PeerStatus) bool { return o.Path != api.PathDirect || o.Handshake == nil })
 	})
+	names := api.Names{Names: []api.HostName{{Name: "hello.shop.internal", Addresses: []netip.Addr{w.Overlay("n3")}}}}
+	if err := w.Client("n2").PutNames(t.Context(), w.Epoch(), names); err != nil {
+		t.Fatal(err)
+	}
+	a.resolves(t, w.Overlay("n3").String()+" hello.shop.internal")
 	overlay := a.overlayProcess(t)
 	a.kill(t)
+	if err := os.Remove(filepath.Join(a.root, "etc/hosts")); err != nil {
+		t.Fatal(err)
+	}
 	served("without the agent")
 	a.start(t)
+	a.resolves(t, w.Overlay("n3").String()+" hello.shop.internal")
 	if s := w.AwaitReady(t, "n2", 1); !slices.Equal(s.Roles[0].PIDs, pid) {
 		t.Errorf("nginx is %v; want %v as before", s.Roles[0].PIDs, pid)
 	}

@@ -16,7 +16,7 @@ const (
 	maxPeers  = 65536
 	maxRelays = 64
 	maxRoles  = 16
-	maxConfig = 256 << 10
+	maxConfig = 512 << 10
 	maxExpose = 64
 	maxBlobs  = 256
 )
@@ -55,6 +55,9 @@ func (a *App) check(s api.NodeSpec) error {
 		return err
 	}
 	if err := checkRelays(s.Overlay.Relays); err != nil {
+		return err
+	}
+	if err := a.checkNames(s.Names); err != nil {
 		return err
 	}
 	return a.checkPeers(s.Overlay.Peers)

@@ -55,14 +55,20 @@ func TestCheckRefusesHostileSpecs(t *testing.T) {
 	}
 	relay := api.Relay{Name: "manager", Key: keyOf(9), Endpoint: netip.MustParseAddrPort("10.0.0.9:4000")}
 	for name, change := range map[string]func(*api.NodeSpec){
-		"another node":        func(s *api.NodeSpec) { s.Node = "n3" },
-		"another service":     func(s *api.NodeSpec) { s.Service = 2 },
-		"unknown type":        func(s *api.NodeSpec) { s.Type = "../../bin/sh" },
-		"another network":     func(s *api.NodeSpec) { s.Overlay.Network.Prefix = netip.MustParsePrefix("0.0.0.0/0") },
-		"another address":     func(s *api.NodeSpec) { s.Overlay.Address = netip.MustParseAddr("172.16.0.2") },
-		"peers without full":  func(s *api.NodeSpec) { s.Overlay.Full = false },
-		"port 0":              func(s *api.NodeSpec) { s.Expose = []uint16{0} },
-		"many ports":          func(s *api.NodeSpec) { s.Expose = make([]uint16, maxExpose+1) },
+		"another node":       func(s *api.NodeSpec) { s.Node = "n3" },
+		"another service":    func(s *api.NodeSpec) { s.Service = 2 },
+		"unknown type":       func(s *api.NodeSpec) { s.Type = "../../bin/sh" },
+		"another network":    func(s *api.NodeSpec) { s.Overlay.Network.Prefix = netip.MustParsePrefix("0.0.0.0/0") },
+		"another address":    func(s *api.NodeSpec) { s.Overlay.Address = netip.MustParseAddr("172.16.0.2") },
+		"peers without full": func(s *api.NodeSpec) { s.Overlay.Full = false },
+		"port 0":             func(s *api.NodeSpec) { s.Expose = []uint16{0} },
+		"many ports":         func(s *api.NodeSpec) { s.Expose = make([]uint16, maxExpose+1) },
+		"another's name":     func(s *api.NodeSpec) { s.Names = []api.HostName{{Name: "deb.debian.org"}} },
+		"name with a line":   func(s *api.NodeSpec) { s.Names = []api.HostName{{Name: "a\n1.2.3.4 b.c.internal"}} },
+		"many names":         func(s *api.NodeSpec) { s.Names = make([]api.HostName, maxNames+1) },
+		"name outside": func(s *api.NodeSpec) {
+			s.Names = []api.HostName{{Name: "a.b.internal", Addresses: []netip.Addr{netip.MustParseAddr("8.8.8.8")}}}
+		},
 		"role path":           func(s *api.NodeSpec) { s.Roles[0].Role = "../node" },
 		"role twice":          func(s *api.NodeSpec) { s.Roles = append(s.Roles, s.Roles[0]) },
 		"many roles":          func(s *api.NodeSpec) { s.Roles = make([]api.RoleSpec, maxRoles+1) },

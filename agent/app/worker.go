@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -30,6 +31,8 @@ type worker struct {
 	delays  *backoff.ExponentialBackOff
 	pause   time.Duration       // before the next look at a role that is not ready
 	reports map[api.Role]string // last reason that was logged, so that it is logged once
+	named   string              // api.SumNames of the names that are written
+	unnamed sync.Once           // it was logged that names are not written
 }
 
 // work makes the machine what the latest spec says, again where that did not work, and reports how its roles are,
@@ -109,7 +112,7 @@ func (w *worker) settle(want *stored) {
 // note writes down what is applied. It goes out together with the states of the roles, which would else look as if
 // they were already those of the new spec.
 func (w *worker) note(s *api.NodeStatus) {
-	s.Error, s.Trust = w.failure(), w.a.renewal.Trust()
+	s.Error, s.Trust, s.Names = w.failure(), w.a.renewal.Trust(), w.named
 	if s.Error == "" && w.done != nil {
 		s.Applied = w.done.Spec.Revision
 		s.Fingerprint, _ = w.done.Spec.Fingerprint() // its configurations were checked to be JSON
@@ -133,6 +136,7 @@ func (w *worker) perform(ctx context.Context, want *stored) (map[api.Role]error,
 	if err := a.overlay.sync(ctx); err != nil {
 		return nil, errors.Join(saved, err)
 	}
+	saved = errors.Join(saved, w.resolve(s.Names))
 	lacks := a.lacks(s.Blobs)
 	a.board.change(func(st *api.NodeStatus) { st.Lacks = lacks })
 	half, err := w.halfOf(ctx, s.Type)

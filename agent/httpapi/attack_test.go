@@ -45,7 +45,7 @@ func TestHostileManager(t *testing.T) {
 		Client: p.Wire(node), Document: document, Few: *few, Epoch: epoch, Private: []string{a.Root},
 		Values: map[string]string{"name": "agent", "sha256": strings.Repeat("a", 64)},
 		Bodies: map[string]string{
-			"put-spec": string(body), "exec": `{"command":["true"]}`, "patch-peers": peers, "put-trust": `{"trust":"a"}`,
+			"put-spec": string(body), "exec": `{"command":["true"]}`, "patch-peers": peers, "put-trust": `{"trust":"a"}`, "put-names": `{"names":[]}`,
 		},
 	}.Attack(t)
 	level.Returned(t)

@@ -40,6 +40,7 @@ func routes(a *app.App, log *slog.Logger) *wire.API {
 	})
 	wire.Register(w, wire.Route{Method: http.MethodPut, Path: "/v1/spec", ID: "put-spec", Summary: "Say what the node is to be", Status: http.StatusNoContent, MaxBody: maxSpec}, manager(), s.putSpec)
 	wire.Register(w, wire.Route{Method: http.MethodPatch, Path: "/v1/peers", ID: "patch-peers", Summary: "Change the peers", Status: http.StatusNoContent, MaxBody: maxSpec}, manager(), s.patchPeers)
+	wire.Register(w, wire.Route{Method: http.MethodPut, Path: "/v1/names", ID: "put-names", Summary: "Say what names the node is to resolve", Status: http.StatusNoContent, MaxBody: maxSpec}, manager(), s.putNames)
 	wire.Register(w, wire.Route{Method: http.MethodPut, Path: "/v1/trust", ID: "put-trust", Summary: "Say which CA certificates the node is to trust", Status: http.StatusNoContent}, manager(), s.putTrust)
 	wire.Register(w, wire.Route{Method: http.MethodGet, Path: "/v1/logs", ID: "list-logs", Summary: "Names of the node's logs"}, manager(), s.listLogs)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "read-log", Summary: "The last lines of a log, and what is added", Query: []wire.Query{

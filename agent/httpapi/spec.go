@@ -24,6 +24,14 @@ func (s *server) patchPeers(_ context.Context, in *peersInput) (*struct{}, error
 	return nil, s.app.PatchPeers(s.app.Guard().Current(), in.Body)
 }
 
+type namesInput struct {
+	Body api.Names
+}
+
+func (s *server) putNames(_ context.Context, in *namesInput) (*struct{}, error) {
+	return nil, s.app.PutNames(s.app.Guard().Current(), in.Body)
+}
+
 type trustInput struct {
 	Body api.Trust
 }

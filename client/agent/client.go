@@ -38,6 +38,12 @@ func (c *Client) PatchPeers(ctx context.Context, epoch api.Epoch, delta api.Peer
 	return err
 }
 
+// PutNames tells the agent all names that its node is to resolve. api.CodeConflict: it has no spec yet.
+func (c *Client) PutNames(ctx context.Context, epoch api.Epoch, names api.Names) error {
+	_, err := wire.Call[struct{}](ctx, c.wire, http.MethodPut, "/v1/names", names, wire.WithEpoch(epoch))
+	return err
+}
+
 // PutTrust says what the agent is to trust; it renews its certificate where that is something else.
 func (c *Client) PutTrust(ctx context.Context, epoch api.Epoch, trust api.Trust) error {
 	_, err := wire.Call[struct{}](ctx, c.wire, http.MethodPut, "/v1/trust", trust, wire.WithEpoch(epoch))

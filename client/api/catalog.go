@@ -16,6 +16,7 @@ type ServiceKind struct {
 	Roles       []RoleKind  `json:"roles" doc:"The first is the default role, and the one that is never removed"`
 	Settings    []Setting   `json:"settings,omitempty"`
 	Hosting     bool        `json:"hosting,omitempty" doc:"It runs code that its owner uploads in versions, in the roles proxy, web and backend"`
+	Link        *LinkKind   `json:"link,omitempty" doc:"What it offers to other services of its application"`
 	Secrets     []string    `json:"secrets,omitempty" doc:"Names of the secrets that the director makes for each service"`
 }
 
@@ -81,6 +82,7 @@ var catalogue = []ServiceKind{
 			Packages: map[string][]string{Debian12: {"nginx-light"}},
 			Logs:     []LogFile{{"nginx", LogError}},
 		}},
+		Link:     &LinkKind{Prefix: "HELLOWORLD", Port: 8080},
 		Settings: []Setting{{Name: "greeting", Help: "The text of the page", Default: "Hello, world"}},
 	},
 	{

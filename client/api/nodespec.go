@@ -10,10 +10,11 @@ import (
 )
 
 // Fingerprint tells two NodeSpecs apart by what a node does with them: it is the hex SHA-256 of the spec with
-// its peers in order of their ids, and without Revision and Overlay.Version, which every manager counts anew.
+// its peers in order of their ids, and without Names and Startup, of which the node's status tells, and Revision and
+// Overlay.Version, which every manager counts anew.
 // It fails only on a Config that is not JSON.
 func (s NodeSpec) Fingerprint() (string, error) {
-	s.Revision = 0
+	s.Revision, s.Names, s.Startup = 0, nil, nil
 	s.Overlay.Version = 0
 	s.Overlay.Full = true
 	s.Overlay.Peers = slices.SortedFunc(slices.Values(s.Overlay.Peers), func(a, b Peer) int { return cmp.Compare(a.Node, b.Node) })

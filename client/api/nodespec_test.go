@@ -27,6 +27,8 @@ func TestFingerprint(t *testing.T) {
 	for name, change := range map[string]func(*NodeSpec){
 		"revision":       func(s *NodeSpec) { s.Revision = 9 },
 		"version":        func(s *NodeSpec) { s.Overlay.Version = 9 },
+		"names":          func(s *NodeSpec) { s.Names = []HostName{{Name: "a.b.internal"}} },
+		"startup":        func(s *NodeSpec) { s.Startup = &Startup{Script: "true"} },
 		"full":           func(s *NodeSpec) { s.Overlay.Full = false },
 		"order of peers": func(s *NodeSpec) { s.Overlay.Peers = []Peer{{Node: "n4"}, {Node: "n3"}} },
 		"blanks in JSON": func(s *NodeSpec) { s.Roles[0].Config = RawJSON(`{"a":1}`) },

@@ -57,6 +57,7 @@ type PHPBackendConfig struct {
 	Settings map[string]string `json:"settings" doc:"php.ini directives, checked by the director"`
 	Sessions SessionsStore     `json:"sessions" doc:"Where php keeps sessions"`
 	Patience int               `json:"patience,omitempty" doc:"As of role web: for so many seconds a request locks its session at most, and another one of the session waits for it"`
+	Env      map[string]Secret `json:"env,omitempty" doc:"Environment variables of the program"`
 	Drain    bool              `json:"drain,omitempty" doc:"No web uses it any more: finish what is in flight, then report drained"`
 }
 

@@ -21,6 +21,8 @@ type ServiceSpec struct {
 	Settings map[string]string `json:"settings,omitempty"`
 	Code     *CodeSpec         `json:"code,omitempty" doc:"Of the hosting services"`
 	Secrets  map[string]Secret `json:"secrets,omitempty" doc:"Made by the director, one per name in the catalogue"`
+	Startup  *Startup          `json:"startup,omitempty" doc:"What new machines run before their roles"`
+	Env      map[string]Secret `json:"env,omitempty" doc:"Environment variables of its programs: those of its links and its own"`
 }
 
 // NodeInfo is one node as the director knows it, for the manager's plan.
@@ -78,6 +80,8 @@ type NodeSpec struct {
 	Roles    []RoleSpec  `json:"roles" doc:"Roles that are not listed are stopped"`
 	Expose   []uint16    `json:"expose,omitempty" doc:"TCP ports open on the outside"`
 	Blobs    []string    `json:"blobs,omitempty" doc:"SHA-256 of the blobs that the roles need"`
+	Startup  *Startup    `json:"startup,omitempty" doc:"Run once, before the roles; a node that has begun its roles passes over it"`
+	Names    []HostName  `json:"names,omitempty" doc:"What the node resolves; changes come by PUT /v1/names"`
 }
 
 // RoleSpec is one role with the configuration that the manager half of the service type has made for its

@@ -37,6 +37,8 @@ type NodeStatus struct {
 	Overlay     []PeerStatus `json:"overlay,omitempty"`
 	Lacks       []string     `json:"lacks,omitempty" doc:"SHA-256 of the blobs that are missing"`
 	Trust       string       `json:"trust,omitempty" doc:"Name of the CA certificates that it trusts and of the one that has signed its own; see ManagerSpec"`
+	Startup     string       `json:"startup,omitempty" doc:"Startup.Sum of the script that runs, or has failed; the roles wait for it"`
+	Names       string       `json:"names,omitempty" doc:"SumNames of those that the node resolves"`
 	Fingerprint string       `json:"fingerprint,omitempty" doc:"SHA-256 of the applied NodeSpec without Revision, so that a new manager knows whether to push"`
 }
 

@@ -50,6 +50,9 @@ type fake struct {
 	next     *x509.Certificate // CA certificate of a rotation
 	clients  *ca.Authority     // signs the certificates of users
 	part     []byte            // of an upload that has broken off
+
+	environment api.Environment // of any service
+	script      api.Script      // of any service; zero: none
 }
 
 func newFake() *fake {

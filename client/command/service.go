@@ -25,6 +25,7 @@ func newServiceCommand(g *Global) *cobra.Command {
 		newServiceTypesCommand(g), newServiceAddCommand(g), newServiceListCommand(g, ""), newServiceShowCommand(g),
 		newServiceStartCommand(g), newServiceStopCommand(g), newServiceRenameCommand(g), newServiceRemoveCommand(g),
 		newServiceAddNodesCommand(g), newServiceRemoveNodesCommand(g), newServiceNodesCommand(g), newServiceLogCommand(g),
+		newServiceEnvCommand(g), newServiceSecretCommand(g), newServiceLinkCommand(g), newServiceUnlinkCommand(g), newServiceScriptCommand(g),
 	)
 }
 

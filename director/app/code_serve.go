@@ -20,13 +20,22 @@ import (
 type hosted struct {
 	versions []store.CodeVersion
 	secrets  map[api.ServiceID]map[string]api.Secret
+	// environments and scripts are those of the services that have one.
+	environments map[api.ServiceID]*store.Environment
+	scripts      map[api.ServiceID]store.Script
 }
 
 func loadHosted(r *store.Read, application api.ApplicationID) (h hosted, err error) {
 	if h.versions, err = r.ServiceCode(application, 0); err != nil {
 		return h, err
 	}
-	h.secrets, err = r.ServiceSecrets(application)
+	if h.secrets, err = r.ServiceSecrets(application); err != nil {
+		return h, err
+	}
+	if h.environments, err = r.Environments(application); err != nil {
+		return h, err
+	}
+	h.scripts, err = r.Scripts(application)
 	return h, err
 }
 

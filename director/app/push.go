@@ -43,14 +43,17 @@ func (d *Director) applicationSpec(s *snapshot) api.ApplicationSpec {
 	spec := api.ApplicationSpec{
 		ID: s.application.ID, Name: s.application.Name, Revision: s.application.Revision, Network: d.network(s.application),
 	}
+	around := neighbours{application: s.application.Name, services: s.services, environments: s.hosted.environments, secrets: s.hosted.secrets}
 	for _, service := range s.services {
 		if service.Wanted != store.ServiceStarted {
 			continue
 		}
+		env := around.env(service)
 		spec.Services = append(spec.Services, api.ServiceSpec{
 			ID: service.ID, Type: service.Type, Name: service.Name, Cloud: service.Cloud,
 			Nodes: service.Nodes, Settings: service.Settings,
 			Code: codeSpec(service, s.hosted.versions), Secrets: s.hosted.secrets[service.ID],
+			Env: env, Startup: startup(s.hosted.scripts[service.ID], env),
 		})
 	}
 	return spec

@@ -229,6 +229,11 @@ func (d *Director) wantService(ctx context.Context, a Actor, ref, service string
 				return store.NewOperation{}, err
 			}
 		}
+		if wanted == store.ServiceRemoved {
+			if err := linkedWith(tx, s); err != nil {
+				return store.NewOperation{}, err
+			}
+		}
 		if _, err := tx.SetServiceWanted(s.Application, s.ID, wanted); err != nil {
 			return store.NewOperation{}, err
 		}

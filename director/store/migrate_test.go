@@ -68,6 +68,9 @@ func TestModelsMatchTheSchema(t *testing.T) {
 		meterRow{},
 		clockRow{},
 		imageRow{},
+		variableRow{},
+		linkRow{},
+		scriptRow{},
 	} {
 		stmt := s.read.Model(model)
 		if err := stmt.Statement.Parse(model); err != nil {

@@ -6,16 +6,18 @@ import (
 	"conpaas/client/api"
 )
 
-// call is one call to an agent that is to be made now. It has a spec, a delta or what is to be trusted.
+// call is one call to an agent that is to be made now. It has a spec, a delta, names or what is to be trusted.
 type call struct {
 	node    api.NodeID
 	session uint64
 	epoch   api.Epoch
 	spec    *api.NodeSpec
 	delta   *api.PeerDelta
+	names   *api.Names
 	trust   string
 	slow    bool   // the last call to this node went wrong: it must not keep others waiting
 	digest  string // of spec
+	sum     string // of the names that go with it
 	synced  synced // what the agent knows once it has accepted
 }
 
@@ -31,10 +33,11 @@ func (c *core) next(now time.Time, n *node, d *desired) (call, bool) {
 	if d != nil && len(d.held) == 0 && (c.mustSend(now, n, d) || !n.synced.known || n.synced.keepalive != keepalive) {
 		return c.put(now, n, d, made), true
 	}
-	if !n.synced.known || n.current(&c.peers) {
-		if n.synced.known {
-			n.synced.seq = to.seq // what has changed is taken back or is the node itself
-		}
+	if !n.synced.known {
+		return call{}, false
+	}
+	if n.current(&c.peers) {
+		n.synced.seq = to.seq // what has changed is taken back or is the node itself
 		return call{}, false
 	}
 	set, remove, ok := c.peers.since(n.synced.seq, n.info.ID, keepalive)
@@ -78,17 +81,18 @@ func (c *core) put(now time.Time, n *node, d *desired, made call) call {
 	n.revision = max(n.revision+1, n.status.Applied+1, uint64(now.UnixMilli()))
 	spec := c.fill(n, d.spec)
 	spec.Revision = n.revision
-	made.spec, made.digest = &spec, d.digest
+	made.spec, made.digest, made.sum = &spec, d.digest, c.names.sum
 	n.busy, n.sending, n.last, n.doubt = true, true, d.digest, n.doubt || d.digest != n.applied
 	return made
 }
 
-// fill gives the spec with the full list of peers for the node. The manager is not among them: agents know the way to
+// fill gives the spec with the names and the full list of peers for the node. The manager is not among them: agents know the way to
 // their parent from the director, and a replaced manager changes no node's spec.
 func (c *core) fill(n *node, spec api.NodeSpec) api.NodeSpec {
 	spec.Overlay.Full = true
 	spec.Overlay.Version = c.peers.version(n.info.ID, n.keepalive())
 	spec.Overlay.Peers = c.peers.full(n.info.ID, n.keepalive())
+	spec.Names = c.names.list
 	return spec
 }
 

@@ -43,6 +43,7 @@ type core struct {
 
 	nodes map[api.NodeID]*node // one for each machine of the spec
 	peers peerTable
+	names names
 }
 
 func newCore(halves map[api.ServiceType]service.Half, t Timing) *core {

@@ -164,6 +164,11 @@ func checkEnd(w *world) error {
 			return fmt.Errorf("node %s knows %d peers of %d", id, len(m.applied.Overlay.Peers), len(w.machines)-1)
 		}
 	}
+	for id, m := range w.machines {
+		if got, want := fmt.Sprint(m.applied.Names), fmt.Sprint(w.core.names.list); got != want || want == "[]" {
+			return fmt.Errorf("node %s resolves %s; want %s", id, got, want)
+		}
+	}
 	for id, s := range w.services {
 		if count[id] != s.Nodes[api.HelloworldNode] {
 			return fmt.Errorf("service %d has %d machines, wanted %d", id, count[id], s.Nodes[api.HelloworldNode])

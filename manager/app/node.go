@@ -27,6 +27,8 @@ type node struct {
 	doubt    bool   // it was, or may have been, sent another spec than applied, and has not said that it has applied it
 	synced   synced // which peers it knows
 	reminded reminder
+	named    named
+	nameless bool   // its agent is of a version without names
 	busy     bool   // a call to it is under way
 	revision uint64 // of the last spec that was sent
 
@@ -62,6 +64,12 @@ type synced struct {
 	keepalive bool
 }
 
+// named is what the node was told to resolve on this connection.
+type named struct {
+	sum string
+	at  time.Time
+}
+
 func (n *node) connect(now time.Time, session uint64) {
 	if !n.seen {
 		n.seen, n.silent = true, now
@@ -69,6 +77,7 @@ func (n *node) connect(now time.Time, session uint64) {
 	n.session, n.fresh, n.tried = session, false, attempt{}
 	n.applied, n.sent, n.synced, n.busy, n.sending = "", sent{}, synced{}, false, false
 	n.failures, n.retryAt, n.trouble, n.reminded = 0, time.Time{}, "", reminder{}
+	n.named, n.nameless = named{}, false
 }
 
 func (n *node) disconnect(now time.Time) {
@@ -102,10 +111,14 @@ func (n *node) called(now time.Time, t Timing, done call, err error) {
 	switch code := api.CodeFrom(err); {
 	case err == nil && done.trust != "":
 		n.failures, n.trouble, n.reminded = 0, "", reminder{trust: done.trust, at: now}
+	case done.names != nil && (err == nil || code == api.CodeNotFound):
+		n.failures, n.trouble, n.nameless = 0, "", err != nil
+		n.named = named{sum: done.sum, at: now}
 	case err == nil:
 		n.failures, n.trouble = 0, ""
 		n.synced = done.synced
 		if done.spec != nil {
+			n.named = named{sum: done.sum, at: now}
 			n.sent = sent{digest: done.digest, revision: done.spec.Revision, at: now}
 		}
 	case done.delta != nil && code == api.CodeConflict:

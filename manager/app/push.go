@@ -41,6 +41,9 @@ func (w *Worker) call(ctx context.Context, c call) error {
 	if c.trust != "" {
 		return client.PutTrust(ctx, c.epoch, api.Trust{Trust: c.trust})
 	}
+	if c.names != nil {
+		return client.PutNames(ctx, c.epoch, *c.names)
+	}
 	if c.spec != nil {
 		w.log.Debug("sending a spec", daemon.KeyNode, c.node, "revision", c.spec.Revision)
 		return client.PutSpec(ctx, c.epoch, *c.spec)

@@ -32,14 +32,15 @@ type world struct {
 
 // machine is one machine of the world, with what its agent has.
 type machine struct {
-	info    api.NodeInfo
-	dead    bool // the machine is lost, the director does not know yet
-	session uint64
-	told    bool          // the manager has heard the status of this connection
-	spec    *api.NodeSpec // accepted, peers merged
-	applied *api.NodeSpec
-	broken  bool // the roles fail
-	trust   string
+	info     api.NodeInfo
+	dead     bool // the machine is lost, the director does not know yet
+	session  uint64
+	told     bool          // the manager has heard the status of this connection
+	spec     *api.NodeSpec // accepted, peers merged
+	applied  *api.NodeSpec
+	broken   bool // the roles fail
+	nameless bool // its agent is of a version without names
+	trust    string
 }
 
 func newWorld() *world {
@@ -194,6 +195,14 @@ func (w *world) deliver(i int, l luck) {
 		m.spec = c.spec
 	case c.trust != "":
 		m.trust = c.trust
+	case c.names != nil && m.nameless:
+		err = api.Errorf(api.CodeNotFound, "nothing at /v1/names")
+	case c.names != nil && m.spec != nil:
+		next := *m.spec
+		next.Names = c.names.Names
+		m.spec = &next
+	case c.names != nil:
+		err = api.Errorf(api.CodeConflict, "no spec")
 	case m.spec == nil || m.spec.Overlay.Version != c.delta.From:
 		err = api.Errorf(api.CodeConflict, "other version")
 	default:
@@ -235,6 +244,9 @@ func (w *world) report(m *machine) {
 
 func (m *machine) status() *api.NodeStatus {
 	s := &api.NodeStatus{Node: m.info.ID, BootID: "b", Trust: m.trust}
+	if m.applied != nil && !m.nameless {
+		s.Names = api.SumNames(m.applied.Names)
+	}
 	if m.applied == nil {
 		return s
 	}

@@ -24,13 +24,17 @@ func (c *core) step(now time.Time) decision {
 	c.endGrace(now)
 	plans := c.plan(now)
 	wanted := desires(plans)
+	c.name(plans)
 	for c.recognise(wanted) {
 		plans = c.plan(now)
 		wanted = desires(plans)
+		c.name(plans)
 	}
 	var out decision
 	for _, n := range c.nodes {
 		if made, ok := c.next(now, n, wanted[n.info.ID]); ok {
+			out.calls = append(out.calls, made)
+		} else if made, ok := c.rename(now, n); ok {
 			out.calls = append(out.calls, made)
 		} else if made, ok := c.remind(now, n); ok {
 			out.calls = append(out.calls, made)
@@ -130,7 +134,7 @@ func (c *core) settled(plans []planned, wanted map[api.NodeID]*desired) bool {
 		}
 		count := make(map[api.Role]int)
 		for _, n := range p.in.Nodes {
-			if !wanted[n.ID].ready() || !c.nodes[n.ID].current(&c.peers) {
+			if !wanted[n.ID].ready() || !c.nodes[n.ID].current(&c.peers) || !c.resolves(c.nodes[n.ID]) {
 				return false
 			}
 			count[n.Role]++

@@ -173,6 +173,7 @@ func (a *Agent) routes() http.Handler {
 	})
 	w.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/spec", ID: "put-spec", MaxBody: 8 << 20, Body: api.NodeSpec{}}, manager, a.putSpec)
 	w.Raw(wire.Route{Method: http.MethodPatch, Path: "/v1/peers", ID: "patch-peers", Body: api.PeerDelta{}}, manager, a.patchPeers)
+	w.Raw(wire.Route{Method: http.MethodPut, Path: "/v1/names", ID: "put-names", Body: api.Names{}}, manager, a.putNames)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream"}, manager, a.stream)
 	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Body: api.ExecRequest{}}, manager, a.exec)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "log", Query: []wire.Query{wire.QueryNumber("lines", 0, 1000, ""), wire.QueryFlag("follow", "")}}, manager, a.log)
@@ -204,6 +205,22 @@ func (a *Agent) putSpec(w http.ResponseWriter, r *http.Request, _ func(string) s
 		}
 	}
 	a.edit(func() { a.seen.Specs, a.spec = append(a.seen.Specs, s), &s })
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a *Agent) putNames(w http.ResponseWriter, r *http.Request, _ func(string) string) error {
+	var n api.Names
+	if err := wire.Decode(r, &n); err != nil {
+		return err
+	}
+	a.edit(func() {
+		if a.spec != nil {
+			next := *a.spec
+			next.Names = n.Names
+			a.spec = &next
+		}
+	})
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -288,6 +305,7 @@ func (a *Agent) status() api.NodeStatus {
 	}
 	s.Applied = a.spec.Revision
 	s.Fingerprint, _ = a.spec.Fingerprint()
+	s.Names = api.SumNames(a.spec.Names)
 	for _, r := range a.spec.Roles {
 		status := api.RoleStatus{Role: r.Role, State: api.RoleReady}
 		var config api.HelloworldConfig

@@ -40,6 +40,11 @@ func Check(in Input, p Plan) error {
 			return fmt.Errorf("endpoint %s is on node %s, which is not one of the service", e.Name, e.Node)
 		}
 	}
+	for _, id := range p.Serve {
+		if _, ok := known[id]; !ok {
+			return fmt.Errorf("the service's name means node %s, which is not one of the service", id)
+		}
+	}
 	if err := checkLeaving(in, p, known); err != nil {
 		return err
 	}

@@ -8,17 +8,22 @@ import (
 
 // NodeSpec gives the spec of a node that is to be c, without revision and peers.
 func (in Input) NodeSpec(n Node, c Config) api.NodeSpec {
-	return api.NodeSpec{
+	spec := api.NodeSpec{
 		Node: n.ID, Service: in.Spec.ID, Type: in.Spec.Type, Name: in.Spec.Name,
 		Overlay: api.OverlaySpec{Network: in.Network, Address: n.Overlay, Relays: api.RelaysFor(n.Cloud, in.Relays)},
 		Roles:   c.Roles, Expose: c.Expose, Blobs: c.Blobs,
 	}
+	if !n.Draining() { // a machine that goes need not begin
+		spec.Startup = in.Spec.Startup
+	}
+	return spec
 }
 
-// Digest tells specs apart by what a node does with them, its peers left out: those travel by themselves. A spec whose
-// Config is no JSON gives "", which no node has ever applied.
+// Digest tells specs apart by what a node does with them, its peers and names left out, which travel by themselves, and its
+// start-up script, which changes nothing of a node that works. A spec whose Config is no JSON gives "", which no node has
+// ever applied.
 func Digest(s api.NodeSpec) string {
-	s.Overlay.Peers = nil
+	s.Overlay.Peers, s.Names, s.Startup = nil, nil, nil
 	sum, err := s.Fingerprint()
 	if err != nil {
 		return ""

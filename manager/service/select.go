@@ -23,6 +23,24 @@ func Select(nodes []Node, role api.Role, count int) (stay, leave []Node) {
 	return stay, leave
 }
 
+// Serving gives the machines that serve, for Plan.Serve; while none does all that have joined, since programs take a
+// connection that fails better than a name that nobody knows.
+func Serving(nodes []Node) []api.NodeID {
+	var serve, joined []api.NodeID
+	for _, n := range nodes {
+		if n.Serving {
+			serve = append(serve, n.ID)
+		}
+		if n.Joined() {
+			joined = append(joined, n.ID)
+		}
+	}
+	if len(serve) == 0 {
+		return joined
+	}
+	return serve
+}
+
 // Sorted orders nodes from the oldest to the newest, in place.
 func Sorted(nodes []Node) []Node {
 	slices.SortFunc(nodes, func(a, b Node) int { return ByAge(a.ID, b.ID) })

@@ -165,6 +165,9 @@ func checkBackend(c api.PHPBackendConfig, n service.Node) error {
 	if err := checkPatience(c.Patience); err != nil {
 		return err
 	}
+	if _, err := fpmEnv(c.Env); err != nil {
+		return err
+	}
 	return checkVersions(c.Versions)
 }
 

@@ -50,6 +50,7 @@ type fpmValues struct {
 	Uploads, Temp string
 	AccessLog     string
 	Settings      []setting
+	Env           []setting
 	Sessions      string // URL for php-redis
 	Patience      int    // seconds that a session is locked at most
 	Retries       int    // looks at the lock of another request, 20 ms between them
@@ -89,7 +90,7 @@ func (s *Half) applyFPM(ctx context.Context, h *host.Host, p paths, want api.PHP
 		return err
 	}
 	iniPath := filepath.Join(p.config, phpINI)
-	err = install(h, configuration{name: fpmConf, text: conf, mode: 0o644, try: func(path string) ([]byte, int, error) {
+	err = install(h, configuration{name: fpmConf, text: conf, mode: 0o600, try: func(path string) ([]byte, int, error) {
 		return h.Command(ctx, host.Command{Path: programs.fpm, Args: []string{"-t", "-c", iniPath, "-y", path}})
 	}})
 	if err != nil {
@@ -127,11 +128,15 @@ func renderFPM(p paths, want api.PHPBackendConfig) (conf, ini []byte, mark strin
 	if err != nil {
 		return nil, nil, "", err
 	}
+	env, err := fpmEnv(want.Env)
+	if err != nil {
+		return nil, nil, "", err
+	}
 	const looksPerSecond = 50
 	v := fpmValues{
 		Patience: patience(want.Patience), Retries: patience(want.Patience) * looksPerSecond,
 		User: webUser, Mark: markHere, Listen: want.Listen, Status: statusSocket(p),
-		AccessLog: p.log(fpmAccess), Uploads: p.temp + "/uploads", Temp: p.temp + "/php", Settings: settings, Drain: int(drainTime.Seconds()),
+		AccessLog: p.log(fpmAccess), Uploads: p.temp + "/uploads", Temp: p.temp + "/php", Settings: settings, Env: env, Drain: int(drainTime.Seconds()),
 		Sessions: "tcp://" + want.Sessions.Listen.String() + "?auth=" + url.QueryEscape(want.Sessions.Password) + "&timeout=2&read_timeout=5",
 	}
 	if conf, err = render(fpmConf, v); err != nil {

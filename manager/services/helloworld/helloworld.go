@@ -35,6 +35,7 @@ func (Half) Plan(in service.Input) service.Plan {
 			p.Endpoints = append(p.Endpoints, api.Endpoint{Name: "http", Node: n.ID, Port: Port})
 		}
 	}
+	p.Serve = service.Serving(stay)
 	p.Remove(in, leave, func(n service.Node) service.Config { return page(in, n, true) })
 	p.Judge(in, stay)
 	return p

@@ -75,7 +75,7 @@ func (f *fleet) web(m *machine) api.RoleSpec {
 func (f *fleet) backend(m *machine, drain bool) api.RoleSpec {
 	return role(api.RoleBackend, api.PHPBackendConfig{
 		Listen: netip.AddrPortFrom(m.Overlay, backendPort), Versions: f.versions, Settings: f.settings(), Sessions: f.sessions(),
-		Patience: f.patience(), Drain: drain,
+		Patience: f.patience(), Env: f.in.Spec.Env, Drain: drain,
 	})
 }
 

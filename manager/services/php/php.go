@@ -82,7 +82,11 @@ func plan(in service.Input, wavering map[api.NodeID]bool) service.Plan {
 	for _, m := range f.proxies.stay {
 		if m.Serving && (!m.Connected || m.part(api.RoleProxy).state == api.RoleReady) {
 			p.Endpoints = append(p.Endpoints, api.Endpoint{Name: "http", Node: m.ID, Port: Port})
+			p.Serve = append(p.Serve, m.ID)
 		}
+	}
+	if len(p.Serve) == 0 && f.first != nil && f.first.Joined() {
+		p.Serve = []api.NodeID{f.first.ID}
 	}
 	f.judge(&p)
 	return p
