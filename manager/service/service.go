@@ -44,6 +44,7 @@ type Plan struct {
 	Drain     []api.NodeID          // take no new work and will be in Delete
 	Delete    []api.NodeID          // may go: nothing runs on them
 	Endpoints []api.Endpoint        // where the users of the service reach it now
+	Serve     []api.NodeID          // where the application's other services reach it: what its host name means
 	State     api.State             // see StateOf
 	Reason    string                // why it is in this state, "" when all is well
 	Code      *api.CodeStatus       // of the hosting services
