@@ -67,6 +67,8 @@ func told(m *machine) (position, string) {
 		return position{}, "has told of its database"
 	case m.facts.State == api.MySQLStateBeginning:
 		return position{}, "has begun it"
+	case m.facts.Queue > 0:
+		return position{}, "has applied what it has received"
 	}
 	p, ok := parse(m.facts.Position)
 	if !ok {
