@@ -24,6 +24,6 @@ func New() *cobra.Command {
 written to /var/lib/conpaas/bootstrap.json, connects to the manager of its application, makes the machine what
 the manager says and keeps it so, also while no manager can be reached.`)
 	g := &global{options}
-	c.AddCommand(newRunCommand(g), newOverlayCommand(g), newPageCommand(g))
+	c.AddCommand(newRunCommand(g), newOverlayCommand(g), newPageCommand(g), newMySQLCheckCommand(), newMySQLServerCommand(g))
 	return c
 }

@@ -53,6 +53,15 @@ func (l *Logs) Path(name string) string { return l.tree.Path(name + logSuffix) }
 // now and then.
 func (l *Logs) Bound(name string) { proc.Rotate(l.Path(name)) }
 
+// Make makes a log that a program of another user writes itself, beside the one of its name. One that is there stays.
+func (l *Logs) Make(name string, owner User) error {
+	w, err := l.Writer(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.file.Chown(owner.UID, owner.GID), w.Close())
+}
+
 // open refuses every name that is not one of Names, before it touches the disk.
 func (l *Logs) open(name string) (*os.File, error) {
 	if !logName.MatchString(name) {

@@ -119,6 +119,31 @@ var catalogue = []ServiceKind{
 		Hosting: true,
 		Secrets: []string{"sessions"},
 	},
+	{
+		Type:        MySQL,
+		Description: "MariaDB databases that every machine has (Galera), behind HAProxy",
+		Roles: []RoleKind{
+			{
+				Role: RoleMySQL, Description: "keeps all the data with MariaDB", Start: 1, Min: 1,
+				Packages: map[string][]string{Debian12: {"mariadb-server", "mariadb-backup", "galera-4", "socat"}},
+				Logs:     []LogFile{{"mysqld", LogError}, {"mysqld-slow", LogAccess}},
+			},
+			{
+				Role: RoleGLB, Description: "takes the connections of programs with HAProxy; without machines of its own on those of role mysql",
+				Packages: map[string][]string{Debian12: {"haproxy"}},
+				Logs:     []LogFile{{"haproxy", LogError}},
+			},
+		},
+		Settings: []Setting{
+			{Name: "innodb_buffer_pool_size", Help: "Memory for data and indexes on each machine", Default: "128M", Kind: SettingSize, Min: "16M", Max: "64G"},
+			{Name: "max_connections", Help: "Connections that a server takes at once", Default: "151", Kind: SettingNumber, Min: "10", Max: "4000"},
+			{Name: "max_allowed_packet", Help: "Largest statement or row", Default: "64M", Kind: SettingSize, Min: "1M", Max: "1G"},
+			{Name: "slow_query_log", Help: "Whether statements that take long are written to a log", Default: "Off", Kind: SettingSwitch},
+			{Name: "long_query_time", Help: "Seconds from which on a statement takes long", Default: "10", Kind: SettingNumber, Min: "1", Max: "3600"},
+			{Name: "spread", Help: "Whether connections are shared among all servers; else one server takes them all, and no two changes can conflict", Default: "Off", Kind: SettingSwitch},
+		},
+		Secrets: []string{"password"},
+	},
 }
 
 // Catalogue gives a copy of every service type, in the order in which they are shown.

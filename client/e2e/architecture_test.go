@@ -77,6 +77,7 @@ var homes = map[string][]string{
 	"github.com/vishvananda/netns":           {"vpn", "director/cloud/local"},
 	"github.com/google/nftables":             {"agent/host", "director/cloud/local"},
 	"github.com/opencontainers/runtime-spec": {"director/cloud/local"},
+	"github.com/go-sql-driver/mysql":         {"agent/services/mysql"},
 	"github.com/google/renameio":             {"client/daemon", "director/cloud/local", "director/store"},
 	"github.com/xi2/xz":                      {"client/archive"},
 	"github.com/cenkalti/backoff":            {""},

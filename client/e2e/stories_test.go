@@ -143,6 +143,7 @@ func stories(t *testing.T, runtime string) {
 			"director":   directorCommand,
 			"login":      func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(worldKey{}).(*world).login() },
 			"setenvfrom": setenvFrom,
+			"destroy":    destroyCommand,
 		},
 	})
 }
@@ -163,6 +164,14 @@ func directorCommand(ts *testscript.TestScript, neg bool, args []string) {
 	default:
 		ts.Fatalf("usage: director start|stop|kill")
 	}
+}
+
+// destroy NODE: ends its machine as a power failure does.
+func destroyCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: destroy NODE")
+	}
+	ts.Value(worldKey{}).(*world).machine(api.NodeID(args[0])).destroy()
 }
 
 // setenvfrom NAME: sets a variable to what the last command printed.

@@ -7,6 +7,7 @@ import (
 	"conpaas/client/api"
 	"conpaas/manager/service"
 	"conpaas/manager/services/helloworld"
+	"conpaas/manager/services/mysql"
 	"conpaas/manager/services/php"
 )
 
@@ -15,5 +16,6 @@ func Halves() map[api.ServiceType]service.Half {
 	return map[api.ServiceType]service.Half{
 		api.Helloworld: helloworld.Half{},
 		api.PHP:        php.Half{},
+		api.MySQL:      mysql.Half{},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"conpaas/agent/services/conf"
 	"conpaas/client/api"
 )
 
@@ -32,22 +33,22 @@ func TestEnvironmentIsQuoted(t *testing.T) {
 	}
 	values := map[string]api.Secret{
 		"QUOTES": `it's "one" 'two' ''`, "SPECIAL": ` ${x} $y \ \' \n ; # = [x] & ! | ^ ~ ( ) {} `, "WORD": "yes", "NONE": "null", "NUMBER": "007", "TAB": "a\tb",
-		"QUOTE": "'", "SLASH": `C:\dir\`, "UNICODE": "Grüße", "MARK": "a " + markHere + " b", "lower": "x", "LONG": api.Secret(strings.Repeat("x", 20_000)),
+		"QUOTE": "'", "SLASH": `C:\dir\`, "UNICODE": "Grüße", "MARK": "a " + conf.MarkHere + " b", "lower": "x", "LONG": api.Secret(strings.Repeat("x", 20_000)),
 	}
 	all, err := fpmEnv(values)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var conf strings.Builder
-	conf.WriteString("[global]\nerror_log = /proc/self/fd/2\n[www]\nlisten = 127.0.0.1:1\nuser = www-data\npm = static\npm.max_children = 1\n")
+	var text strings.Builder
+	text.WriteString("[global]\nerror_log = /proc/self/fd/2\n[www]\nlisten = 127.0.0.1:1\nuser = www-data\npm = static\npm.max_children = 1\n")
 	for _, v := range all {
-		conf.WriteString("env[" + v.Name + "] = " + v.Value + "\n")
+		text.WriteString("env[" + v.Name + "] = " + v.Value + "\n")
 	}
-	if strings.Contains(conf.String(), markHere) {
+	if strings.Contains(text.String(), conf.MarkHere) {
 		t.Error("the mark would be written into a value")
 	}
 	file := filepath.Join(t.TempDir(), "fpm.conf")
-	if err := os.WriteFile(file, []byte(conf.String()), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(fpm, "-n", "-tt", "-y", file).CombinedOutput() // it shows the values as it has read them

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"conpaas/agent/host"
+	"conpaas/agent/services/conf"
 	"conpaas/client/api"
 )
 
@@ -74,12 +75,12 @@ func (s *Half) applyFPM(ctx context.Context, h *host.Host, p paths, want api.PHP
 	if err := openLog(h, fpmAccess); err != nil {
 		return err
 	}
-	conf, ini, mark, err := renderFPM(p, want)
+	text, ini, mark, err := renderFPM(p, want)
 	if err != nil {
 		return err
 	}
 	// The settings first: php-fpm takes over both at once.
-	err = install(h, configuration{name: phpINI, text: ini, mode: 0o600, try: func(path string) ([]byte, int, error) {
+	err = conf.Install(h, conf.File{Name: configDir + "/" + phpINI, Text: ini, Mode: 0o600, Try: func(path string) ([]byte, int, error) {
 		output, exit, err := h.Command(ctx, host.Command{Path: programs.cli, Args: []string{"-c", path, "-r", ""}})
 		if len(bytes.TrimSpace(output)) > 0 { // PHP warns of what it cannot read, and goes on
 			exit = max(exit, 1)
@@ -90,7 +91,7 @@ func (s *Half) applyFPM(ctx context.Context, h *host.Host, p paths, want api.PHP
 		return err
 	}
 	iniPath := filepath.Join(p.config, phpINI)
-	err = install(h, configuration{name: fpmConf, text: conf, mode: 0o600, try: func(path string) ([]byte, int, error) {
+	err = conf.Install(h, conf.File{Name: configDir + "/" + fpmConf, Text: text, Mode: 0o600, Try: func(path string) ([]byte, int, error) {
 		return h.Command(ctx, host.Command{Path: programs.fpm, Args: []string{"-t", "-c", iniPath, "-y", path}})
 	}})
 	if err != nil {
@@ -123,7 +124,7 @@ func (s *Half) deaf(ctx context.Context, p paths, mark string) bool {
 }
 
 // renderFPM gives php-fpm.conf, php.ini and the mark of both.
-func renderFPM(p paths, want api.PHPBackendConfig) (conf, ini []byte, mark string, err error) {
+func renderFPM(p paths, want api.PHPBackendConfig) (text, ini []byte, mark string, err error) {
 	settings, err := iniSettings(want.Settings)
 	if err != nil {
 		return nil, nil, "", err
@@ -135,18 +136,18 @@ func renderFPM(p paths, want api.PHPBackendConfig) (conf, ini []byte, mark strin
 	const looksPerSecond = 50
 	v := fpmValues{
 		Patience: patience(want.Patience), Retries: patience(want.Patience) * looksPerSecond,
-		User: webUser, Mark: markHere, Listen: want.Listen, Status: statusSocket(p),
+		User: webUser, Mark: conf.MarkHere, Listen: want.Listen, Status: statusSocket(p),
 		AccessLog: p.log(fpmAccess), Uploads: p.temp + "/uploads", Temp: p.temp + "/php", Settings: settings, Env: env, Drain: int(drainTime.Seconds()),
 		Sessions: "tcp://" + want.Sessions.Listen.String() + "?auth=" + url.QueryEscape(want.Sessions.Password) + "&timeout=2&read_timeout=5",
 	}
-	if conf, err = render(fpmConf, v); err != nil {
+	if text, err = render(fpmConf, v); err != nil {
 		return nil, nil, "", err
 	}
 	if ini, err = render(phpINI, v); err != nil {
 		return nil, nil, "", err
 	}
-	conf, mark = marked(conf, ini)
-	return conf, ini, mark, nil
+	text, mark = conf.Marked(text, ini)
+	return text, ini, mark, nil
 }
 
 func statusSocket(p paths) string { return p.run + "/php-fpm.sock" }

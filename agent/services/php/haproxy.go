@@ -6,10 +6,11 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"conpaas/agent/host"
 	"conpaas/agent/service"
+	"conpaas/agent/services/conf"
+	"conpaas/agent/services/haproxy"
 	"conpaas/client/api"
 )
 
@@ -29,65 +30,50 @@ type haproxyValues struct {
 }
 
 func (s *Half) applyHAProxy(ctx context.Context, h *host.Host, p paths, n service.Node, want api.PHPProxyConfig) error {
-	path, err := h.Look(haproxy)
-	if err != nil {
-		return fmt.Errorf("%w; the image needs the package haproxy", err)
-	}
 	if _, err := h.State().Write(configDir+"/"+versionMap, []byte(mapKey+" "+want.Version+"\n"), 0o644); err != nil {
 		return err
 	}
-	conf, mark, err := renderHAProxy(p, n, want)
+	text, mark, err := renderHAProxy(p, n, want)
 	if err != nil {
 		return err
 	}
-	err = install(h, configuration{name: haproxyConf, text: conf, mode: 0o644, try: func(candidate string) ([]byte, int, error) {
-		return h.Command(ctx, host.Command{Path: path, Args: []string{"-c", "-q", "-f", candidate}})
-	}})
+	outcome, err := proxy(p).Apply(ctx, h, text, mark, readLoaded(h, haproxy.Name).Mark)
+	if outcome != haproxy.Unchanged {
+		s.noteReload(haproxy.Name)
+	}
 	if err != nil {
 		return err
 	}
-	fresh, err := s.start(ctx, h, host.Program{
-		Name: haproxy, Path: path, Stop: syscall.SIGUSR1, Grace: drainTime, Args: []string{"-W", "-S", masterSocket(p), "-f", filepath.Join(p.config, haproxyConf)},
-	})
-	if err != nil {
-		return err
-	}
-	now := loaded{Mark: mark, Servers: nodesOf(want.Webs)}
-	if fresh {
-		return writeLoaded(h, haproxy, now)
-	}
-	if readLoaded(h, haproxy).Mark != mark {
-		// The master starts a worker with the new configuration, hands it the listeners, and lets the old one
-		// finish. When that fails the old one goes on.
-		if err := h.Service().Signal(haproxy, syscall.SIGUSR2); err != nil {
+	if outcome != haproxy.Unchanged {
+		if err := writeLoaded(h, haproxy.Name, loaded{Mark: mark, Servers: nodesOf(want.Webs)}); err != nil {
 			return err
 		}
-		s.noteReload(haproxy)
-		ask := func(ctx context.Context) (string, error) { return askHAProxy(ctx, p) }
-		if err := until(ctx, mark, ask); err != nil {
-			return fmt.Errorf("haproxy has not taken over its configuration: %w%s", err, lastWords(h, haproxy))
-		}
-		if err := writeLoaded(h, haproxy, now); err != nil {
-			return err
-		}
+	}
+	if outcome == haproxy.Started {
+		return nil // it has read the version
 	}
 	return switchVersion(ctx, p, want.Version)
 }
 
-func renderHAProxy(p paths, n service.Node, want api.PHPProxyConfig) (conf []byte, mark string, err error) {
+// proxy is the HAProxy of this service.
+func proxy(p paths) haproxy.Instance {
+	return haproxy.Instance{Config: configDir + "/" + haproxyConf, Socket: haproxySocket(p), Master: masterSocket(p), Grace: drainTime}
+}
+
+func renderHAProxy(p paths, n service.Node, want api.PHPProxyConfig) (text []byte, mark string, err error) {
 	listen := netip.AddrPortFrom(n.Address, want.Port)
 	if n.Active {
 		// Every address, so that it goes on when the cloud gives the machine another one.
 		listen = netip.AddrPortFrom(netip.IPv4Unspecified(), want.Port)
 	}
-	conf, err = render(haproxyConf, haproxyValues{
-		Mark: markHere, Socket: haproxySocket(p), Map: mapPath(p), Listen: listen, Webs: want.Webs, Ping: pingPath,
+	text, err = render(haproxyConf, haproxyValues{
+		Mark: conf.MarkHere, Socket: haproxySocket(p), Map: mapPath(p), Listen: listen, Webs: want.Webs, Ping: pingPath,
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	conf, mark = marked(conf)
-	return conf, mark, nil
+	text, mark = conf.Marked(text)
+	return text, mark, nil
 }
 
 func haproxySocket(p paths) string { return p.run + "/haproxy.sock" }
@@ -103,7 +89,7 @@ func switchVersion(ctx context.Context, p paths, version string) error {
 	command := "set map " + mapPath(p) + " " + mapKey + " " + version
 	serving, err := servingVersion(ctx, p)
 	if err == nil && serving != version {
-		if _, err := runtimeCommand(ctx, haproxySocket(p), command); err != nil {
+		if _, err := haproxy.Ask(ctx, haproxySocket(p), command); err != nil {
 			return err
 		}
 		serving, err = servingVersion(ctx, p)
@@ -117,7 +103,7 @@ func switchVersion(ctx context.Context, p paths, version string) error {
 	var workers []string
 	const asked = "asked"
 	// The master does not listen while it begins anew, which it does beside its new worker.
-	err = until(ctx, asked, func(ctx context.Context) (string, error) {
+	err = conf.Await(ctx, asked, func(ctx context.Context) (string, error) {
 		var err error
 		workers, err = oldWorkers(ctx, p)
 		return asked, err
@@ -127,14 +113,14 @@ func switchVersion(ctx context.Context, p paths, version string) error {
 	}
 	for _, pid := range workers {
 		// One that ends at this moment needs no version any more.
-		_, _ = runtimeCommand(ctx, masterSocket(p), "@!"+pid+" "+command)
+		_, _ = haproxy.Ask(ctx, masterSocket(p), "@!"+pid+" "+command)
 	}
 	return nil
 }
 
 // oldWorkers gives the processes that finish what they have (Management Guide 2.6, 9.4 "show proc").
 func oldWorkers(ctx context.Context, p paths) ([]string, error) {
-	answer, err := runtimeCommand(ctx, masterSocket(p), "show proc")
+	answer, err := haproxy.Ask(ctx, masterSocket(p), "show proc")
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +137,7 @@ func oldWorkers(ctx context.Context, p paths) ([]string, error) {
 
 // servingVersion asks the running proxy which version it gives requests.
 func servingVersion(ctx context.Context, p paths) (string, error) {
-	answer, err := runtimeCommand(ctx, haproxySocket(p), "show map "+mapPath(p))
+	answer, err := haproxy.Ask(ctx, haproxySocket(p), "show map "+mapPath(p))
 	if err != nil {
 		return "", err
 	}
@@ -161,18 +147,4 @@ func servingVersion(ctx context.Context, p paths) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("haproxy answers %.200q when it is asked for its version", answer)
-}
-
-// askHAProxy gives the mark of the configuration that answers.
-func askHAProxy(ctx context.Context, p paths) (mark string, err error) {
-	answer, err := runtimeCommand(ctx, haproxySocket(p), "show info")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(answer) {
-		if mark, ok := strings.CutPrefix(strings.TrimSpace(line), "description: "); ok {
-			return mark, nil
-		}
-	}
-	return "", fmt.Errorf("haproxy does not tell its configuration")
 }

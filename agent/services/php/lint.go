@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"conpaas/agent/host"
+	"conpaas/agent/services/conf"
 )
 
 // Bounds of the check of a version by PHP.
@@ -122,7 +123,7 @@ func (l linter) file(ctx context.Context, name string) (string, error) {
 	case exit == 0:
 		return "", nil
 	}
-	text, _, _ := strings.Cut(words(output), "\nErrors parsing ")
+	text, _, _ := strings.Cut(conf.Words(output), "\nErrors parsing ")
 	if text = strings.ReplaceAll(strings.TrimSpace(text), l.dir+"/", ""); text == "" {
 		text = fmt.Sprintf("%s: PHP ends with status %d", name, exit)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"conpaas/agent/services/haproxy"
 	"conpaas/client/api"
 )
 
@@ -82,9 +83,9 @@ func TestProxyLogsItsErrors(t *testing.T) {
 	}
 	response.Body.Close()
 	m.await(api.RoleProxy, "the error is logged", func(api.RoleStatus, api.PHPFacts) bool {
-		return strings.Contains(m.logText(haproxy), " 503 ") && strings.Contains(m.logText(haproxy), " GET /some/page\n")
+		return strings.Contains(m.logText(haproxy.Name), " 503 ") && strings.Contains(m.logText(haproxy.Name), " GET /some/page\n")
 	})
-	if text := m.logText(haproxy); strings.Contains(text, "hidden") {
+	if text := m.logText(haproxy.Name); strings.Contains(text, "hidden") {
 		t.Errorf("the log says too much:\n%s", text)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"conpaas/agent/host"
 	"conpaas/agent/host/hosttest"
 	"conpaas/agent/service"
+	"conpaas/agent/services/haproxy"
 	"conpaas/client/api"
 )
 
@@ -168,7 +169,7 @@ func (l *lab) machine() *machine {
 	m.calls, m.back = json.NewEncoder(in), json.NewDecoder(out)
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
-			for _, name := range []string{haproxy, nginx, fpm, redis} {
+			for _, name := range []string{haproxy.Name, nginx, fpm, redis} {
 				text, _ := os.ReadFile(filepath.Join(m.dir, "var/log/conpaas", name+".log"))
 				l.t.Logf("%s: log of %s:\n%s", id, name, text[max(0, len(text)-3000):])
 			}

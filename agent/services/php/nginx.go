@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"conpaas/agent/host"
+	"conpaas/agent/services/conf"
 	"conpaas/client/api"
 )
 
@@ -46,12 +47,12 @@ func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.P
 	if err != nil {
 		return err
 	}
-	conf, mark, err := renderNginx(p, want, versions)
+	text, mark, err := renderNginx(p, want, versions)
 	if err != nil {
 		return err
 	}
 	args := func(path string) []string { return []string{"-e", "stderr", "-p", p.run + "/", "-c", path} }
-	err = install(h, configuration{name: nginxConf, text: conf, mode: 0o644, try: func(candidate string) ([]byte, int, error) {
+	err = conf.Install(h, conf.File{Name: configDir + "/" + nginxConf, Text: text, Mode: 0o644, Try: func(candidate string) ([]byte, int, error) {
 		return h.Command(ctx, host.Command{Path: path, Args: append([]string{"-t", "-q"}, args(candidate)...)})
 	}})
 	if err != nil {
@@ -74,7 +75,7 @@ func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.P
 	}
 	s.noteReload(nginx)
 	ask := func(ctx context.Context) (string, error) { return s.askNginx(ctx, want.Listen) }
-	if err := until(ctx, mark, ask); err != nil {
+	if err := conf.Await(ctx, mark, ask); err != nil {
 		// The address is another that cannot be bound beside the old one, or it has just been started anew and
 		// has read the file already: a restart helps in every case.
 		if err := h.Service().Stop(ctx, nginx); err != nil {
@@ -87,16 +88,16 @@ func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.P
 	return writeLoaded(h, nginx, now)
 }
 
-func renderNginx(p paths, want api.PHPWebConfig, versions []string) (conf []byte, mark string, err error) {
-	conf, err = render(nginxConf, nginxValues{
-		User: webUser, Mark: markHere, Run: p.run, Temp: p.temp + "/nginx", Code: p.code, AccessLog: p.log(nginxAccess), Listen: want.Listen, Versions: versions, Backends: want.Backends,
+func renderNginx(p paths, want api.PHPWebConfig, versions []string) (text []byte, mark string, err error) {
+	text, err = render(nginxConf, nginxValues{
+		User: webUser, Mark: conf.MarkHere, Run: p.run, Temp: p.temp + "/nginx", Code: p.code, AccessLog: p.log(nginxAccess), Listen: want.Listen, Versions: versions, Backends: want.Backends,
 		Patience: patience(want.Patience),
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	conf, mark = marked(conf)
-	return conf, mark, nil
+	text, mark = conf.Marked(text)
+	return text, mark, nil
 }
 
 // askNginx gives the mark of the configuration that answers.

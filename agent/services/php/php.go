@@ -21,21 +21,20 @@ import (
 
 	"conpaas/agent/host"
 	"conpaas/agent/service"
+	"conpaas/agent/services/haproxy"
 	"conpaas/client/api"
 )
 
 // Names of the programs, under which they are supervised and log.
 const (
-	haproxy = "haproxy"
-	nginx   = "nginx"
-	fpm     = "php-fpm"
-	redis   = "redis"
+	nginx = "nginx"
+	fpm   = "php-fpm"
+	redis = "redis"
 )
 
 // Bounds of waiting.
 const (
 	settleTime = 10 * time.Second // a program may run without serving before that is called a failure
-	reloadTime = 5 * time.Second  // for a new configuration to be in effect
 	askTime    = 2 * time.Second  // for one question to a program
 	drainTime  = 30 * time.Second // for requests in flight when a role ends
 	quietTime  = 2 * time.Second  // a backend that is to go has nothing in flight for so long: a worker of nginx from before its reload may come late
@@ -149,7 +148,7 @@ func (s *Half) endOthers(ctx context.Context, h *host.Host, want wanted) map[api
 			errs[role] = errors.Join(errs[role], err)
 		}
 	}
-	end(api.RoleProxy, haproxy, want.proxy != nil)
+	end(api.RoleProxy, haproxy.Name, want.proxy != nil)
 	end(api.RoleWeb, nginx, want.web != nil)
 	end(api.RoleBackend, fpm, want.backend != nil)
 	end(api.RoleProxy, redis, want.proxy != nil && want.proxy.Sessions != nil)
@@ -161,7 +160,7 @@ func (s *Half) Stop(ctx context.Context, h *host.Host) error {
 	h.Neighbours().Watch(nil)
 	errs := make([]error, 3)
 	var all sync.WaitGroup
-	for i, name := range []string{haproxy, nginx, fpm} {
+	for i, name := range []string{haproxy.Name, nginx, fpm} {
 		all.Go(func() { errs[i] = h.Service().Stop(ctx, name) })
 	}
 	all.Wait()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"conpaas/agent/host"
+	"conpaas/agent/services/conf"
 	"conpaas/client/api"
 )
 
@@ -40,12 +41,12 @@ func (s *Half) applyRedis(ctx context.Context, h *host.Host, p paths, want api.S
 	if err := h.State().Mkdir(redisDir, 0o700, user); err != nil {
 		return err
 	}
-	conf, err := renderRedis(h.State().Path(redisDir), want)
+	text, err := renderRedis(h.State().Path(redisDir), want)
 	if err != nil {
 		return err
 	}
-	_, mark := marked(conf)
-	if err := install(h, configuration{name: redisConf, text: conf, mode: 0o644}); err != nil {
+	_, mark := conf.Marked(text)
+	if err := conf.Install(h, conf.File{Name: configDir + "/" + redisConf, Text: text, Mode: 0o644}); err != nil {
 		return err
 	}
 	_, err = s.start(ctx, h, host.Program{

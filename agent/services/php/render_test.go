@@ -14,6 +14,7 @@ import (
 	"conpaas/agent/host"
 	"conpaas/agent/host/hosttest"
 	"conpaas/agent/service"
+	"conpaas/agent/services/conf"
 	"conpaas/client/api"
 )
 
@@ -203,7 +204,7 @@ func TestProgramsTakeTheirConfigurations(t *testing.T) {
 			{nginxConf, mark2, nginxText, []string{"nginx", "-t", "-e", "stderr", "-p", p.run + "/", "-c", "FILE"}},
 			{fpmConf, mark3, fpmText, []string{"php-fpm8.2", "-t", "-n", "-y", "FILE"}},
 		} {
-			if strings.Contains(string(c.text), markHere) || strings.Count(string(c.text), c.mark) != 1 || strings.Contains(string(c.text), "<no value>") {
+			if strings.Contains(string(c.text), conf.MarkHere) || strings.Count(string(c.text), c.mark) != 1 || strings.Contains(string(c.text), "<no value>") {
 				t.Errorf("%s has not its mark once:\n%s", c.name, c.text)
 			}
 			file := filepath.Join(p.config, c.name)
@@ -229,18 +230,18 @@ func TestRefusedConfiguration(t *testing.T) {
 	if _, err := newPaths(h); err != nil {
 		t.Fatal(err)
 	}
-	good := configuration{name: "x.conf", text: []byte("good"), mode: 0o600, try: func(string) ([]byte, int, error) { return nil, 0, nil }}
-	if err := install(h, good); err != nil {
+	good := conf.File{Name: configDir + "/x.conf", Text: []byte("good"), Mode: 0o600, Try: func(string) ([]byte, int, error) { return nil, 0, nil }}
+	if err := conf.Install(h, good); err != nil {
 		t.Fatal(err)
 	}
 	var tried string
 	bad := good
-	bad.text = []byte("bad")
-	bad.try = func(path string) ([]byte, int, error) {
+	bad.Text = []byte("bad")
+	bad.Try = func(path string) ([]byte, int, error) {
 		tried = path
 		return []byte("unknown directive in " + path + ":1\n" + strings.Repeat("x", 10_000)), 1, nil
 	}
-	err := install(h, bad)
+	err := conf.Install(h, bad)
 	if err == nil || !strings.Contains(err.Error(), "unknown directive in x.conf:1") || strings.Contains(err.Error(), tried) || len(err.Error()) > 3000 {
 		t.Errorf("the error is %v", err)
 	}

@@ -6,16 +6,14 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"conpaas/agent/host"
 	"conpaas/agent/service"
+	"conpaas/agent/services/conf"
+	"conpaas/agent/services/haproxy"
 	"conpaas/client/api"
 )
-
-// logLines is how much of a program's log goes into the reason of a failure.
-const logLines = 10
 
 // Status implements service.Half.
 func (s *Half) Status(ctx context.Context, h *host.Host, n service.Node, roles []api.RoleSpec) []api.RoleStatus {
@@ -61,12 +59,12 @@ func (s *Half) roleStatus(h *host.Host, role api.Role, is bool, facts api.PHPFac
 		case !known:
 			status.State, status.Reason = api.RoleStarting, p.name+" has not been started yet"
 		case state.PID == 0:
-			status.State, status.Reason = api.RoleFailed, fmt.Sprintf("%s does not run: %s%s", p.name, state.Error, lastWords(h, p.name))
+			status.State, status.Reason = api.RoleFailed, fmt.Sprintf("%s does not run: %s%s", p.name, state.Error, conf.LastWords(h, p.name))
 		case p.trouble == nil:
 		case s.settling(p.name, state):
 			status.State, status.Reason = api.RoleStarting, p.trouble.Error()
 		default:
-			status.State, status.Reason = api.RoleFailed, p.trouble.Error()+lastWords(h, p.name)
+			status.State, status.Reason = api.RoleFailed, p.trouble.Error()+conf.LastWords(h, p.name)
 		}
 	}
 	return status
@@ -90,10 +88,10 @@ func (s *Half) restarting(name string) bool {
 
 func (s *Half) proxyStatus(ctx context.Context, h *host.Host, p paths, n service.Node, want wanted) api.RoleStatus {
 	if want.proxy == nil {
-		return s.roleStatus(h, api.RoleProxy, false, api.PHPFacts{}, program{name: haproxy}, program{name: redis})
+		return s.roleStatus(h, api.RoleProxy, false, api.PHPFacts{}, program{name: haproxy.Name}, program{name: redis})
 	}
 	c := *want.proxy
-	facts := api.PHPFacts{Servers: sorted(readLoaded(h, haproxy).Servers)}
+	facts := api.PHPFacts{Servers: sorted(readLoaded(h, haproxy.Name).Servers)}
 	trouble := func() error {
 		_, mark, err := renderHAProxy(p, n, c)
 		if err != nil {
@@ -102,7 +100,7 @@ func (s *Half) proxyStatus(ctx context.Context, h *host.Host, p paths, n service
 		if facts.Version, err = servingVersion(ctx, p); err != nil {
 			return err
 		}
-		now, err := askHAProxy(ctx, p)
+		now, err := proxy(p).Mark(ctx)
 		if err != nil {
 			return err
 		}
@@ -114,7 +112,7 @@ func (s *Half) proxyStatus(ctx context.Context, h *host.Host, p paths, n service
 		}
 		return nil
 	}()
-	programs := []program{{haproxy, trouble}}
+	programs := []program{{haproxy.Name, trouble}}
 	if c.Sessions != nil {
 		programs = append(programs, program{redis, askRedis(ctx, *c.Sessions)})
 	}
@@ -206,14 +204,6 @@ func sorted(nodes []api.NodeID) []api.NodeID {
 	out := slices.Clone(nodes)
 	slices.Sort(out)
 	return out
-}
-
-func lastWords(h *host.Host, program string) string {
-	lines, err := h.Logs().Tail(program, logLines)
-	if err != nil || len(lines) == 0 {
-		return ""
-	}
-	return "; last lines of its log:\n" + strings.ToValidUTF8(string(lines), "?")
 }
 
 func encode(f api.PHPFacts) api.RawJSON {

@@ -1,0 +1,72 @@
+package mysql
+
+import (
+	"strings"
+	"testing"
+
+	"conpaas/client/api"
+)
+
+// One machine begins, two join, one is killed and comes back with what it has missed, all stop and the most advanced begins
+// again. No restart begins a cluster.
+func TestLifeOfACluster(t *testing.T) {
+	l := newLab(t)
+	one := l.machine()
+	one.apply(one.config(func(c *api.MySQLConfig) { c.Start = false }))
+	facts := one.await(api.RoleMySQL, "it waits with nothing", func(s api.RoleStatus, f api.MySQLFacts) bool {
+		return s.State == api.RoleStarting && f.State == api.MySQLStateStopped
+	})
+	if facts.Position != api.MySQLNoData || facts.Bootstraps != 0 {
+		t.Errorf("a new machine says %+v", facts)
+	}
+	facts = one.begin(1)
+	if facts.Bootstraps != 1 || !facts.Primary || facts.ClusterSize != 1 || facts.State != "Synced" || !strings.HasPrefix(facts.Position, facts.ClusterUUID+":") {
+		t.Errorf("it has begun with %+v", facts)
+	}
+	db := one.program(3307)
+	one.exec(db, "CREATE DATABASE shop", "CREATE TABLE shop.t (n INT PRIMARY KEY)", "INSERT INTO shop.t VALUES (1)")
+
+	two, three := l.machine(), l.machine()
+	for _, m := range []*machine{two, three} {
+		if f := m.join(); f.ClusterUUID != facts.ClusterUUID || f.Bootstraps != 0 {
+			t.Errorf("%s has joined with %+v", m.node.ID, f)
+		}
+	}
+	if got := three.rows(); got != "1" {
+		t.Errorf("the third machine has the rows %q", got)
+	}
+	one.apply(one.config(nil)) // all members are known, and no bootstrap is asked for any more
+
+	two.kill()
+	one.exec(db, "INSERT INTO shop.t VALUES (2)")
+	two.await(api.RoleMySQL, "it is back", func(s api.RoleStatus, f api.MySQLFacts) bool { return ready(s, f) && f.ClusterSize == 3 })
+	if got := two.rows(); got != "1,2" {
+		t.Errorf("the killed machine has the rows %q", got)
+	}
+	if text := two.log(); !strings.Contains(text, "Receiving IST") {
+		t.Error("the killed machine has not come back by the changes alone")
+	}
+
+	// The third machine leaves, what follows it does not see, and then nobody is left.
+	if err := three.host.Service().Stop(t.Context(), mysqld); err != nil {
+		t.Fatal(err)
+	}
+	one.await(api.RoleMySQL, "two are left", func(_ api.RoleStatus, f api.MySQLFacts) bool { return f.ClusterSize == 2 && f.Primary })
+	one.exec(db, "INSERT INTO shop.t VALUES (3)")
+	two.await(api.RoleMySQL, "it has the row", func(api.RoleStatus, api.MySQLFacts) bool { return two.rows() == "1,2,3" })
+	one.kill()
+	two.kill()
+	three.apply(three.config(nil))
+	outside := func(s api.RoleStatus, f api.MySQLFacts) bool { return !f.Primary && f.Position != "" }
+	first, second, last := one.await(api.RoleMySQL, "it is outside", outside), two.await(api.RoleMySQL, "it is outside", outside), three.await(api.RoleMySQL, "it is outside", outside)
+	if first.Position != second.Position || first.Position <= last.Position {
+		t.Errorf("the positions are %s, %s, %s", first.Position, second.Position, last.Position)
+	}
+	two.begin(1)
+	for _, m := range []*machine{one, three} {
+		m.await(api.RoleMySQL, "it has joined", ready)
+		if got := m.rows(); got != "1,2,3" {
+			t.Errorf("%s has the rows %q", m.node.ID, got)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"conpaas/agent/host"
+)
+
+// LaunchCommand is the name of the agent's command that becomes the server.
+const LaunchCommand = "mysql-server"
+
+// Launch is what that command is told.
+type Launch struct {
+	Program string // path of mariadbd
+	Config  string // path of its configuration
+	Data    string // its data directory
+	Run     string // where its marks are
+}
+
+// Marks in the server's run directory.
+const (
+	tokenFile    = "begin"      // the position from which the next launch is to begin the cluster
+	launchedFile = "launched"   // what the last launch has found and done
+	pidFile      = "mysqld.pid" // the server's own: it answers, or did so before it was killed
+	socketFile   = "mysqld.sock"
+)
+
+// Begin takes the place of this process by the server. It finds out what the data has, and has the server begin the
+// cluster when there is a token for just that, which it takes away before. It does not return without an error.
+func (l Launch) Begin(ctx context.Context, log *slog.Logger) error {
+	if err := l.forget(launchedFile); err != nil {
+		return err
+	}
+	args := []string{l.Program, "--defaults-file=" + l.Config}
+	p, conclusive, err := readPosition(l.Data)
+	if err == nil && !conclusive {
+		if p, err = recoverPosition(ctx, l.Program, l.Config, host.User{}); err == nil {
+			args = append(args, "--wsrep-start-position="+string(p))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := l.forget(pidFile); err != nil {
+		return err
+	}
+	begin, err := l.takeToken(p)
+	if err != nil {
+		return err
+	}
+	if begin {
+		if err := allowBootstrap(l.Data); err != nil {
+			return fmt.Errorf("begin the cluster: %w", err)
+		}
+		args = append(args, "--wsrep-new-cluster")
+	}
+	log.Info("the database server starts", "position", string(p), "begins", begin)
+	if err := os.WriteFile(filepath.Join(l.Run, launchedFile), []byte(launched{os.Getpid(), begin, p}.text()), 0o600); err != nil {
+		return fmt.Errorf("note the launch: %w", err)
+	}
+	return fmt.Errorf("run %s: %w", l.Program, syscall.Exec(l.Program, args, os.Environ()))
+}
+
+// takeToken tells whether there is a token for this position. There is none afterwards, also after a loss of power.
+func (l Launch) takeToken(p position) (bool, error) {
+	path := filepath.Join(l.Run, tokenFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if err := l.forget(tokenFile); err != nil {
+		return false, err
+	}
+	return strings.TrimSpace(string(text)) == string(p), nil
+}
+
+// forget removes a mark; a missing one is no error.
+func (l Launch) forget(name string) error {
+	err := os.Remove(filepath.Join(l.Run, name))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// launched is the note of a launch; pid is 0 where the agent has only looked.
+type launched struct {
+	pid    int
+	begins bool
+	from   position
+}
+
+func (l launched) text() string { return fmt.Sprintf("%d %t %s", l.pid, l.begins, l.from) }
+
+// parseLaunched reads a note. The server's user could have written anything there.
+func parseLaunched(text []byte) (l launched, ok bool) {
+	f := strings.Fields(string(text))
+	if len(f) != 3 {
+		return launched{}, false
+	}
+	pid, err1 := strconv.Atoi(f[0])
+	begins, err2 := strconv.ParseBool(f[1])
+	from, err3 := parsePosition(f[2])
+	return launched{pid, begins, from}, errors.Join(err1, err2, err3) == nil && pid >= 0
+}

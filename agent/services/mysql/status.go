@@ -1,0 +1,185 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"conpaas/agent/host"
+	"conpaas/agent/service"
+	"conpaas/agent/services/conf"
+	"conpaas/agent/services/haproxy"
+	"conpaas/client/api"
+)
+
+// Status implements service.Half. It also does what waits for a server that answers: the account of programs, and settings
+// that a running server takes over.
+func (s *Half) Status(ctx context.Context, h *host.Host, n service.Node, roles []api.RoleSpec) []api.RoleStatus {
+	h.Logs().Bound(slowLog)
+	broken := map[api.Role]error{}
+	want := decodeAll(roles, n, func(r api.Role, err error) { broken[r] = err })
+	p, err := newPaths(h)
+	if err != nil {
+		for _, r := range roles {
+			broken[r.Role] = err
+		}
+	}
+	all := []api.RoleStatus{s.serverStatus(ctx, h, p, want.server), s.proxyStatus(ctx, h, want.proxy)}
+	for i, r := range all {
+		if err := broken[r.Role]; err != nil {
+			all[i].State, all[i].Reason = api.RoleFailed, err.Error()
+		}
+	}
+	return all
+}
+
+// ended judges a role that the machine does not have.
+func ended(h *host.Host, role api.Role, programs ...string) api.RoleStatus {
+	status := api.RoleStatus{Role: role, State: api.RoleDrained}
+	for _, name := range programs {
+		if state, _ := h.Service().State(name); state.PID != 0 {
+			status.State, status.Reason, status.PIDs = api.RoleStarting, name+" is ending", append(status.PIDs, state.PID)
+		}
+	}
+	return status
+}
+
+func (s *Half) proxyStatus(ctx context.Context, h *host.Host, want *api.MySQLProxyConfig) api.RoleStatus {
+	if want == nil {
+		return ended(h, api.RoleGLB, haproxy.Name)
+	}
+	state, known := h.Service().State(haproxy.Name)
+	status := api.RoleStatus{Role: api.RoleGLB, State: api.RoleReady}
+	if state.PID != 0 {
+		status.PIDs = []int{state.PID}
+	}
+	trouble := proxyTrouble(ctx, h, *want)
+	switch settling := time.Since(s.reloaded) < settleTime || state.Restarts == 0 && time.Since(state.Since) < settleTime; {
+	case !known:
+		status.State, status.Reason = api.RoleStarting, "haproxy has not been started yet"
+	case state.PID == 0:
+		status.State, status.Reason = api.RoleFailed, "haproxy does not run: "+state.Error+conf.LastWords(h, haproxy.Name)
+	case trouble == nil:
+	case settling:
+		status.State, status.Reason = api.RoleStarting, trouble.Error()
+	default:
+		status.State, status.Reason = api.RoleFailed, trouble.Error()+conf.LastWords(h, haproxy.Name)
+	}
+	return status
+}
+
+func (s *Half) serverStatus(ctx context.Context, h *host.Host, p paths, want *api.MySQLConfig) api.RoleStatus {
+	if want == nil {
+		return ended(h, api.RoleMySQL, mysqld, checker)
+	}
+	status := api.RoleStatus{Role: api.RoleMySQL, State: api.RoleStarting}
+	state, known := h.Service().State(mysqld)
+	if state.PID != 0 {
+		status.PIDs = []int{state.PID}
+	}
+	var facts api.MySQLFacts
+	var err error
+	if facts.Bootstraps, err = bootstraps(h, p); err != nil {
+		return api.RoleStatus{Role: api.RoleMySQL, State: api.RoleFailed, Reason: err.Error()}
+	}
+	now, trouble := s.look(ctx, h, p, want, state)
+	switch {
+	case !known:
+		facts.State = api.MySQLStateStopped
+		status.Reason = "the database waits for its turn to join the cluster, or for the manager to have the cluster begun"
+	case trouble == nil:
+		facts = answering(facts, now)
+	default:
+		facts.State = api.MySQLStateStarting
+		if note, ok := readLaunched(h); ok && note.begins && note.pid == state.PID && state.PID != 0 {
+			facts.State = api.MySQLStateBeginning
+		}
+		status.Reason = "the database is not in the cluster yet: " + trouble.Error()
+		if state.PID == 0 {
+			status.Reason = "the database does not run: " + state.Error + conf.LastWords(h, mysqld)
+		}
+	}
+	if trouble != nil {
+		found, err := s.positionOf(h, p)
+		if err != nil {
+			status.State, status.Reason = api.RoleFailed, err.Error()
+		}
+		facts.Position = string(found)
+	}
+	if trouble == nil {
+		status.State, status.Reason = s.judge(ctx, p, h, want, now, state)
+	}
+	status.Facts = encode(facts)
+	return status
+}
+
+// look asks the server, when it runs.
+func (s *Half) look(ctx context.Context, h *host.Host, p paths, _ *api.MySQLConfig, state host.ProgramState) (standing, error) {
+	if state.PID == 0 {
+		return standing{}, errors.New("it does not run")
+	}
+	return askServer(ctx, p)
+}
+
+func answering(f api.MySQLFacts, now standing) api.MySQLFacts {
+	f.State, f.Primary, f.ClusterSize, f.ClusterUUID, f.Queue, f.Queries = now.state, now.primary, now.size, now.uuid, now.queue, now.queries
+	if found, err := parsePosition(now.position()); err == nil {
+		f.Position = string(found)
+	}
+	return f
+}
+
+// judge tells how a server is that answers.
+func (s *Half) judge(ctx context.Context, p paths, h *host.Host, want *api.MySQLConfig, now standing, state host.ProgramState) (api.RoleState, string) {
+	switch {
+	case !now.primary:
+		return api.RoleStarting, fmt.Sprintf("the database does not take changes: it sees %d of the machines, which is not most of the cluster", now.size)
+	case !now.usable():
+		return api.RoleStarting, "the database is " + now.state
+	}
+	err := withServer(ctx, p, func(ctx context.Context, db *sql.DB) error {
+		if err := ensureAccount(ctx, db, want.Password.Reveal()); err != nil {
+			return err
+		}
+		return s.takeOver(ctx, db, h, want, state)
+	})
+	if err != nil {
+		return api.RoleStarting, err.Error()
+	}
+	return api.RoleReady, ""
+}
+
+// takenOverFile tells which process has which settings.
+const takenOverFile = runDir + "/settings"
+
+// takeOver changes the settings of a server that runs with others.
+func (s *Half) takeOver(ctx context.Context, db *sql.DB, h *host.Host, want *api.MySQLConfig, state host.ProgramState) error {
+	set, err := readSettings(want.Settings)
+	if err != nil {
+		return err
+	}
+	mark := fmt.Sprintf("%d %+v", state.PID, set)
+	if taken, err := h.Run().Read(takenOverFile, 1<<10); err == nil && strings.TrimSpace(string(taken)) == mark {
+		return nil
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := ensureSettings(ctx, db, set); err != nil {
+		return err
+	}
+	_, err = h.Run().Write(takenOverFile, []byte(mark), 0o644)
+	return err
+}
+
+func encode(f api.MySQLFacts) api.RawJSON {
+	data, err := json.Marshal(f)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return data
+}
