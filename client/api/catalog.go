@@ -11,12 +11,13 @@ type Role string
 // ServiceKind is one row of the catalogue: all that director, manager, command line, pages and image
 // recipes need to know of a service type.
 type ServiceKind struct {
-	Type        ServiceType `json:"type"`
-	Description string      `json:"description"`
-	Roles       []RoleKind  `json:"roles" doc:"The first is the default role, and the one that is never removed"`
-	Settings    []Setting   `json:"settings,omitempty"`
-	Hosting     bool        `json:"hosting,omitempty" doc:"It runs code that its owner uploads in versions, in the roles proxy, web and backend"`
-	Secrets     []string    `json:"secrets,omitempty" doc:"Names of the secrets that the director makes for each service"`
+	Type        ServiceType  `json:"type"`
+	Description string       `json:"description"`
+	Roles       []RoleKind   `json:"roles" doc:"The first is the default role, and the one that is never removed"`
+	Settings    []Setting    `json:"settings,omitempty"`
+	Hosting     bool         `json:"hosting,omitempty" doc:"It runs code that its owner uploads in versions, in the roles proxy, web and backend"`
+	Secrets     []SecretKind `json:"secrets,omitempty" doc:"That the director makes for each service"`
+	Actions     []ActionKind `json:"actions,omitempty" doc:"What its machines can be told to do"`
 }
 
 // RoleKind is one role of a service type.
@@ -115,7 +116,7 @@ var catalogue = []ServiceKind{
 			{Name: "disable_functions", Help: "Functions of PHP that programs may not call", Default: "", Kind: SettingNames},
 		},
 		Hosting: true,
-		Secrets: []string{"sessions"},
+		Secrets: []SecretKind{{Name: "sessions", Help: "By which the machines use the store of the sessions"}},
 	},
 }
 
