@@ -61,6 +61,7 @@ type App struct {
 	board   *board
 	blobs   *blobs.Store
 	wake    chan struct{} // something for the worker to look at
+	acting  chan struct{} // the place of the one action
 	private string        // overlay key, base64
 	iface   string        // the overlay's
 
@@ -81,7 +82,7 @@ type App struct {
 func New(o Options) (*App, error) {
 	a := &App{
 		host: o.Host, boot: o.Bootstrap, halves: o.Services,
-		timing: o.Timing, iface: cmp.Or(o.Interface, DefaultInterface), board: newBoard(), wake: make(chan struct{}, 1),
+		timing: o.Timing, iface: cmp.Or(o.Interface, DefaultInterface), board: newBoard(), wake: make(chan struct{}, 1), acting: make(chan struct{}, 1),
 	}
 	a.log = a.trace.Logger(o.Log.With(daemon.KeyNode, o.Bootstrap.Node))
 	if a.timing == (Timing{}) {

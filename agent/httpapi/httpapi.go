@@ -49,6 +49,10 @@ func routes(a *app.App, log *slog.Logger) *wire.API {
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream", Summary: "Status and events as they come"}, manager(), s.stream)
 	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Summary: "Run a command", Body: api.ExecRequest{}}, manager(), s.exec)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/metrics", ID: "metrics", Summary: "The agent's metrics as Prometheus reads them"}, manager(), s.readMetrics)
+	w.Raw(wire.Route{
+		Method: http.MethodPost, Path: "/v1/actions/{action}", ID: "act", Summary: "Do an action of the service's type; the body is its input, the answer its output", MaxBody: api.MaxActionInput,
+		Body: wire.Bytes{}, Query: []wire.Query{wire.QueryOthers("params", "Parameters of the action")}, Idle: api.ActionIdle, Told: true,
+	}, manager(), s.act)
 	w.Blobs(manager(), a)
 	return w
 }

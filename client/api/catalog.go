@@ -11,13 +11,14 @@ type Role string
 // ServiceKind is one row of the catalogue: all that director, manager, command line, pages and image
 // recipes need to know of a service type.
 type ServiceKind struct {
-	Type        ServiceType `json:"type"`
-	Description string      `json:"description"`
-	Roles       []RoleKind  `json:"roles" doc:"The first is the default role, and the one that is never removed"`
-	Settings    []Setting   `json:"settings,omitempty"`
-	Hosting     bool        `json:"hosting,omitempty" doc:"It runs code that its owner uploads in versions, in the roles proxy, web and backend"`
-	Link        *LinkKind   `json:"link,omitempty" doc:"What it offers to other services of its application"`
-	Secrets     []string    `json:"secrets,omitempty" doc:"Names of the secrets that the director makes for each service"`
+	Type        ServiceType  `json:"type"`
+	Description string       `json:"description"`
+	Roles       []RoleKind   `json:"roles" doc:"The first is the default role, and the one that is never removed"`
+	Settings    []Setting    `json:"settings,omitempty"`
+	Hosting     bool         `json:"hosting,omitempty" doc:"It runs code that its owner uploads in versions, in the roles proxy, web and backend"`
+	Link        *LinkKind    `json:"link,omitempty" doc:"What it offers to other services of its application"`
+	Secrets     []SecretKind `json:"secrets,omitempty" doc:"That the director makes for each service"`
+	Actions     []ActionKind `json:"actions,omitempty" doc:"What its machines can be told to do"`
 }
 
 // RoleKind is one role of a service type.
@@ -69,6 +70,12 @@ const (
 	SettingNames  SettingKind = "names"  // identifiers with commas between them, or nothing
 )
 
+// The values of a switch.
+const (
+	SwitchOn  = "On"
+	SwitchOff = "Off"
+)
+
 // Debian12 is the key of RoleKind.Packages for the distribution that images are made of.
 const Debian12 = "debian-12"
 
@@ -117,7 +124,7 @@ var catalogue = []ServiceKind{
 			{Name: "disable_functions", Help: "Functions of PHP that programs may not call", Default: "", Kind: SettingNames},
 		},
 		Hosting: true,
-		Secrets: []string{"sessions"},
+		Secrets: []SecretKind{{Name: "sessions", Help: "By which the machines use the store of the sessions"}},
 	},
 	{
 		Type:        MySQL,
@@ -142,7 +149,14 @@ var catalogue = []ServiceKind{
 			{Name: "long_query_time", Help: "Seconds from which on a statement takes long", Default: "10", Kind: SettingNumber, Min: "1", Max: "3600"},
 			{Name: "spread", Help: "Whether connections are shared among all servers; else one server takes them all, and no two changes can conflict", Default: "Off", Kind: SettingSwitch},
 		},
-		Secrets: []string{"password"},
+		Link:    &LinkKind{Prefix: "MYSQL", Port: MySQLPort, User: MySQLUser, Secret: "password"},
+		Secrets: []SecretKind{{Name: "password", Help: "Of the database's user " + MySQLUser + ", by which programs log in", Settable: true}},
+		Actions: []ActionKind{
+			{Name: MySQLDump, Help: "Write all databases as SQL", Role: RoleMySQL, Output: true},
+			{Name: MySQLLoadDump, Help: "Run a dump, or any SQL", Role: RoleMySQL, Input: true, Params: []Setting{
+				{Name: ParamNew, Help: "Only where there is no database yet", Default: "Off", Kind: SettingSwitch},
+			}},
+		},
 	},
 }
 

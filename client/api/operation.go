@@ -34,6 +34,7 @@ const (
 	OpRemoveNodes       OperationKind = "nodes.remove"
 	OpServiceCode       OperationKind = "service.code"
 	OpServiceConfigure  OperationKind = "service.configure"
+	OpServiceAction     OperationKind = "service.action"
 )
 
 // Operation is a piece of long work. It survives a restart of the director, which resumes it.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"conpaas/client/api"
@@ -35,7 +36,7 @@ func note(ctx context.Context, status int, cause error) {
 	}
 }
 
-// recorder is an answer that remembers what was sent, and gives up on a reader that takes nothing for 30 s. Under HTTP/2
+// recorder is an answer that remembers what was sent, and gives up on a reader that takes nothing for its patience. Under HTTP/2
 // a deadline that passes ends even a stream that is idle, so that one is set for the time of each write only.
 type recorder struct {
 	http.ResponseWriter
@@ -43,10 +44,13 @@ type recorder struct {
 	status   int // 0: nothing sent yet
 	hijacked bool
 	broken   error // the first write that went wrong
+
+	mu       sync.Mutex
+	patience time.Duration
 }
 
 func newRecorder(w http.ResponseWriter) *recorder {
-	return &recorder{ResponseWriter: w, control: http.NewResponseController(w)}
+	return &recorder{ResponseWriter: w, control: http.NewResponseController(w), patience: writeTime}
 }
 
 // begun tells whether the answer can no longer be changed.
@@ -65,7 +69,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
-	r.control.SetWriteDeadline(time.Now().Add(writeTime))
+	r.wait()
 	defer r.control.SetWriteDeadline(time.Time{})
 	n, err := r.ResponseWriter.Write(p)
 	r.keep(err)
@@ -77,11 +81,18 @@ func (r *recorder) FlushError() error {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
-	r.control.SetWriteDeadline(time.Now().Add(writeTime))
+	r.wait()
 	defer r.control.SetWriteDeadline(time.Time{})
 	err := r.control.Flush()
 	r.keep(err)
 	return err
+}
+
+// wait begins a write, which may last as long as the patience.
+func (r *recorder) wait() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.control.SetWriteDeadline(time.Now().Add(r.patience))
 }
 
 // Hijack hands the connection over to the handler.

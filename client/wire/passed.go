@@ -67,6 +67,9 @@ func passes(code api.Code) bool {
 	return false
 }
 
+// OneLine gives a text as one line of at most 1 KiB that a header may carry and a terminal show.
+func OneLine(text string) string { return oneLine(text, passedText) }
+
 // oneLine gives at most so many bytes of a text, without what a terminal would obey.
 func oneLine(text string, most int) string {
 	text = strings.Map(func(r rune) rune {

@@ -19,6 +19,9 @@ type Query struct {
 	least, most     int // of an integer
 }
 
+// QueryOthers are members of names that the handler knows, each given once, any text.
+func QueryOthers(name, doc string) Query { return Query{name: name, doc: doc, kind: huma.TypeObject} }
+
 // QueryText is a member that is any text.
 func QueryText(name, doc string) Query { return Query{name: name, doc: doc, kind: huma.TypeString} }
 
@@ -50,7 +53,7 @@ func checkQuery(text string, known []Query, lenient bool) error {
 		return api.InField("query", "it cannot be read: %v", err)
 	}
 	for name, given := range values {
-		i := slices.IndexFunc(known, func(q Query) bool { return q.name == name })
+		i := slices.IndexFunc(known, func(q Query) bool { return q.name == name || q.kind == huma.TypeObject })
 		switch {
 		case i < 0 && lenient:
 		case i < 0:
@@ -98,6 +101,9 @@ func (q Query) describe() *huma.Param {
 	if q.kind == huma.TypeInteger {
 		least, most := float64(q.least), float64(q.most)
 		schema.Minimum, schema.Maximum = &least, &most
+	}
+	if q.kind == huma.TypeObject { // RFC 6570: each of its members is one of the query
+		schema.AdditionalProperties = &huma.Schema{Type: huma.TypeString}
 	}
 	schema.PrecomputeMessages()
 	return &huma.Param{Name: q.name, In: "query", Description: q.doc, Schema: schema}

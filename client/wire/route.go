@@ -70,7 +70,14 @@ func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Requ
 		defer cancel()
 		record := c.Response().Writer.(*recorder)
 		request := c.Request().WithContext(ctx)
+		if r.Idle > 0 {
+			record.stream(request, r.Idle)
+		}
 		request.Body = http.MaxBytesReader(record.ResponseWriter, request.Body, r.maxBody())
+		if r.Idle > 0 {
+			defer request.Body.Close() // whoever still waits for more of it stops
+			defer context.AfterFunc(ctx, record.hurry)()
+		}
 		if r.Body == nil {
 			err = discard(request)
 		}
@@ -81,7 +88,11 @@ func (a *API) Raw(r Route, rule Rule, h func(w http.ResponseWriter, r *http.Requ
 			return err
 		}
 		note(ctx, http.StatusInternalServerError, err)
-		if !record.hijacked {
+		switch {
+		case record.hijacked:
+		case r.Told && record.broken == nil:
+			tell(ctx, record.Header(), err)
+		default:
 			panic(http.ErrAbortHandler)
 		}
 		return nil

@@ -35,6 +35,13 @@ type Route struct {
 	MaxBody int64   // bytes; 0: 1 MiB
 	Query   []Query // of a Raw route
 	Body    any     // of a Raw route, for OpenAPI: a value of the type that Decode fills, or Bytes; nil: it takes none
+
+	// Idle is for a Raw route whose body and answer are streams that may stand still, since one waits for the other: it ends when
+	// nothing moves for so long, however slow it is otherwise. It may read its body while it answers.
+	Idle time.Duration
+	// Told has an error after the first byte of an answer told in its trailer, which Transfer reads. It is for callers that do read
+	// it: for others the answer looks complete. Without it the connection is cut.
+	Told bool
 }
 
 // Bytes is the Body of a Raw route that takes one that is no JSON.

@@ -43,14 +43,25 @@ func (s streams) RoundTrip(r *http.Request) (*http.Response, error) {
 	end := sync.OnceFunc(func() {
 		conn.SetDeadline(time.Now()) // whoever reads or writes stops
 		conn.Close()
+		if r.Body != nil {
+			r.Body.Close() // whoever waits for more of it stops
+		}
 		<-sent
 	})
 	release := context.AfterFunc(r.Context(), end)
 	out := r.WithContext(r.Context())
 	out.Close = true
+	body := &sentBody{ReadCloser: r.Body}
+	if r.Body != nil && r.Body != http.NoBody {
+		out.Body = body
+	}
 	go func() { // beside the reading: a child may answer, and read no more, before it has the whole body
 		defer close(sent)
-		if sendErr = out.Write(conn); sendErr != nil {
+		switch sendErr = out.Write(conn); {
+		case sendErr == nil:
+		case body.broken: // the child must not wait for the rest of it
+			conn.SetDeadline(time.Now())
+		default:
 			conn.SetReadDeadline(time.Now().Add(muxWrite)) // for an answer that says why
 		}
 	}()
@@ -64,6 +75,19 @@ func (s streams) RoundTrip(r *http.Request) (*http.Response, error) {
 	header.N = math.MaxInt64
 	answer.Body = &streamBody{Reader: answer.Body, close: func() { release(); end() }}
 	return answer, nil
+}
+
+// sentBody is a body that is sent.
+type sentBody struct {
+	io.ReadCloser
+	broken bool // it has ended before its end
+}
+
+// Read reads on.
+func (s *sentBody) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	s.broken = err != nil && err != io.EOF
+	return n, err
 }
 
 // sendable refuses headers that would not arrive as they are.

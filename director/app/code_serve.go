@@ -40,9 +40,9 @@ func loadHosted(r *store.Read, application api.ApplicationID) (h hosted, err err
 }
 
 // makeSecrets gives a new service the secrets that its type names.
-func makeSecrets(tx *store.Tx, s store.Service, names []string) error {
-	for _, name := range names {
-		if err := tx.PutServiceSecret(s.Application, s.ID, name, api.Secret(rand.Text()+rand.Text())); err != nil {
+func makeSecrets(tx *store.Tx, s store.Service, kinds []api.SecretKind) error {
+	for _, kind := range kinds {
+		if err := tx.PutServiceSecret(s.Application, s.ID, kind.Name, api.Secret(rand.Text()+rand.Text())); err != nil {
 			return err
 		}
 	}

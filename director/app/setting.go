@@ -119,7 +119,7 @@ func settingValue(s api.Setting, value string) (string, string) {
 		value = strconv.FormatInt(amount(api.SettingNumber, parts[1]), 10) + parts[2]
 		return value, outside(s, value)
 	case api.SettingSwitch:
-		for _, form := range []string{"On", "Off"} {
+		for _, form := range []string{api.SwitchOn, api.SwitchOff} {
 			if strings.EqualFold(value, form) {
 				return form, ""
 			}

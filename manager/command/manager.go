@@ -25,7 +25,6 @@ import (
 	"conpaas/manager/httpapi"
 	"conpaas/manager/journal"
 	"conpaas/manager/overlay"
-	"conpaas/manager/services"
 	"conpaas/vpn/wg"
 )
 
@@ -105,7 +104,7 @@ func open(ctx context.Context, o Options) (_ *manager, err error) {
 	}
 	m.worker, err = app.New(app.Config{
 		Log: m.log, Node: m.boot.Node, Application: m.answer.Application, BootID: m.bootID, Version: daemon.Version,
-		Cache: filepath.Join(dirs.state, "spec.json"), Halves: services.Halves(), Overlay: m.network, Certificate: m.renewal, Timing: o.Timing,
+		Cache: filepath.Join(dirs.state, "spec.json"), Halves: o.Halves, Overlay: m.network, Certificate: m.renewal, Timing: o.Timing,
 	})
 	if err != nil {
 		return nil, err

@@ -8,8 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"conpaas/client/api"
 	"conpaas/manager/app"
 	"conpaas/manager/overlay"
+	"conpaas/manager/service"
+	"conpaas/manager/services"
 )
 
 // Options are what a manager is started with.
@@ -18,8 +21,9 @@ type Options struct {
 	Interface string // of the overlay's network
 	Level     slog.Level
 	JSON      bool
-	Stderr    io.Writer  // gets the log too
-	Timing    app.Timing // zero: app.DefaultTiming
+	Stderr    io.Writer                        // gets the log too
+	Timing    app.Timing                       // zero: app.DefaultTiming
+	Halves    map[api.ServiceType]service.Half // nil: those of the program
 }
 
 func newRunCommand(g *global) *cobra.Command {
@@ -45,6 +49,9 @@ to standard error and to /var/log/conpaas/manager.log.`,
 
 // Run is a whole manager, until ctx ends.
 func Run(ctx context.Context, o Options) error {
+	if o.Halves == nil {
+		o.Halves = services.Halves()
+	}
 	m, err := open(ctx, o)
 	if err != nil {
 		return err

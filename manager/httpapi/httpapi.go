@@ -45,6 +45,10 @@ func routes(w *app.Worker, guard *wire.Guard, j *journal.Journal, splices *Splic
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream", Summary: "Plans, states and events as they come"}, director(), s.stream)
 	a.Blobs(director(), w)
 	a.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/nodes/{node}/exec", ID: "exec", Summary: "Run a command on a node", Body: api.ExecRequest{}}, director(), s.exec)
+	a.Raw(wire.Route{
+		Method: http.MethodPost, Path: "/v1/services/{service}/actions/{action}", ID: "act", Summary: "Have a machine of a service do an action; the body is its input, the answer its output",
+		MaxBody: api.MaxActionInput, Body: wire.Bytes{}, Query: []wire.Query{wire.QueryOthers("params", "Parameters of the action")}, Idle: api.ActionIdle, Told: true,
+	}, director(), s.act)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/nodes/{node}/log", ID: "read-node-log", Summary: "The last lines of a node's log, and what is added", Query: append(logQuery(), wire.QueryText("name", "Which; default the agent's own"))}, director(), s.nodeLog)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/log", ID: "read-log", Summary: "The last lines of the manager's log, and what is added", Query: logQuery()}, director(), s.log)
 	a.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/metrics", ID: "metrics", Summary: "The manager's metrics as Prometheus reads them"}, director(), s.readMetrics)

@@ -21,17 +21,56 @@ import (
 )
 
 // Perform implements service.Performer.
-func (s *Half) Perform(ctx context.Context, h *host.Host, n service.Node, roles []api.RoleSpec, action string, in io.Reader, out io.Writer) error {
+func (s *Half) Perform(ctx context.Context, h *host.Host, n service.Node, roles []api.RoleSpec, call service.ActionCall) error {
 	if !slices.ContainsFunc(roles, func(r api.RoleSpec) bool { return r.Role == api.RoleMySQL }) {
 		return api.Errorf(api.CodeConflict, "node %s has no database", n.ID)
 	}
-	switch action {
-	case api.MySQLDump:
-		return Dump(ctx, h, n, out)
-	case api.MySQLLoadDump:
-		return LoadDump(ctx, h, n, in)
+	switch {
+	case call.Action == api.MySQLDump:
+		return Dump(ctx, h, n, call.Out)
+	case call.Action == api.MySQLLoadDump && call.Params[api.ParamNew] == api.SwitchOn:
+		return loadNew(ctx, h, n, call.In)
+	case call.Action == api.MySQLLoadDump:
+		return LoadDump(ctx, h, n, call.In)
 	}
-	return api.InField("action", "a service of type %s has no action %.40q; it has %q and %q", api.MySQL, action, api.MySQLDump, api.MySQLLoadDump)
+	return api.Errorf(api.CodeNotFound, "a service of type %s has no action %.40q; it has %q and %q", api.MySQL, call.Action, api.MySQLDump, api.MySQLLoadDump)
+}
+
+// loading is the user that there is while a dump is loaded into an empty server. Nobody can log in by it; that it is there tells that
+// the load has not come to its end, on every machine of the cluster.
+const loading = "conpaas-loading"
+
+// loadNew is LoadDump where there is no database yet, or only what an earlier one has left that was broken off.
+func loadNew(ctx context.Context, h *host.Host, n service.Node, in io.Reader) error {
+	p, err := newPaths(h)
+	if err != nil {
+		return err
+	}
+	names, err := databases(ctx, p)
+	if err != nil {
+		return err
+	}
+	err = withServer(ctx, p, func(ctx context.Context, db *sql.DB) error {
+		var unfinished int
+		if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM mysql.global_priv WHERE User = ?", loading).Scan(&unfinished); err != nil {
+			return err
+		}
+		if len(names) > 0 && unfinished == 0 {
+			return &service.Skipped{Reason: fmt.Sprintf("there are databases already: %s", strings.Join(names, ", "))}
+		}
+		_, err := db.ExecContext(ctx, "CREATE USER IF NOT EXISTS `"+loading+"`@localhost ACCOUNT LOCK")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("see whether there are databases: %w", err)
+	}
+	if err := LoadDump(ctx, h, n, in); err != nil {
+		return err
+	}
+	return withServer(ctx, p, func(ctx context.Context, db *sql.DB) error {
+		_, err := db.ExecContext(ctx, "DROP USER IF EXISTS `"+loading+"`@localhost")
+		return err
+	})
 }
 
 // systemDatabases are the server's own.

@@ -180,9 +180,9 @@ func readSettings(given map[string]string) (settings, error) {
 		*setting.into = n
 	}
 	switch given["slow_query_log"] {
-	case "On":
+	case api.SwitchOn:
 		s.slow = true
-	case "Off", "":
+	case api.SwitchOff, "":
 	default:
 		return s, fmt.Errorf("setting slow_query_log cannot be %.80q", given["slow_query_log"])
 	}

@@ -157,7 +157,7 @@ func (f *fleet) settings() map[string]string {
 }
 
 func (f *fleet) proxy(m *machine) api.RoleSpec {
-	c := api.MySQLProxyConfig{Listen: netip.AddrPortFrom(m.Overlay, api.MySQLPort), Check: checkPort, Spread: f.in.Setting("spread") == "On"}
+	c := api.MySQLProxyConfig{Listen: netip.AddrPortFrom(m.Overlay, api.MySQLPort), Check: checkPort, Spread: f.in.Setting("spread") == api.SwitchOn}
 	for _, s := range f.listed() {
 		c.Servers = append(c.Servers, api.Server{Node: s.ID, Address: netip.AddrPortFrom(s.Overlay, serverPort)})
 	}

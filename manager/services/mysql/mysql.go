@@ -94,7 +94,7 @@ func (Half) Choose(in service.Input, action string) (api.NodeID, error) {
 	usable := choose(f.servers.stay, (*machine).works)
 	switch {
 	case action != api.MySQLDump && action != api.MySQLLoadDump:
-		return "", api.InField("action", "a service of type %s has no action %.40q; it has %q and %q", api.MySQL, action, api.MySQLDump, api.MySQLLoadDump)
+		return "", api.Errorf(api.CodeNotFound, "a service of type %s has no action %.40q; it has %q and %q", api.MySQL, action, api.MySQLDump, api.MySQLLoadDump)
 	case len(usable) == 0:
 		return "", api.Errorf(api.CodeUnavailable, "no machine of service %s has its database at work now", in.Spec.Name)
 	case action == api.MySQLDump:
