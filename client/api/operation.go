@@ -34,6 +34,10 @@ const (
 	OpRemoveNodes       OperationKind = "nodes.remove"
 	OpServiceCode       OperationKind = "service.code"
 	OpServiceConfigure  OperationKind = "service.configure"
+	OpVolumeCreate      OperationKind = "volume.create"
+	OpVolumeAttach      OperationKind = "volume.attach"
+	OpVolumeDetach      OperationKind = "volume.detach"
+	OpVolumeDelete      OperationKind = "volume.delete"
 )
 
 // Operation is a piece of long work. It survives a restart of the director, which resumes it.

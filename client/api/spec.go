@@ -36,6 +36,7 @@ type NodeInfo struct {
 	Endpoint netip.AddrPort `json:"endpoint" doc:"WireGuard endpoint on the cloud's network; invalid while unknown"`
 	Address  string         `json:"address,omitempty" doc:"Address on the cloud's network"`
 	Public   netip.Addr     `json:"public" doc:"Address that reaches it from outside of its cloud, where there is one"`
+	Volumes  []VolumeMount  `json:"volumes,omitempty" doc:"That its machine has"`
 }
 
 // ManagerSpec is the body of PUT /v1/application, from director to manager: the whole truth, at once.
@@ -78,6 +79,8 @@ type NodeSpec struct {
 	Roles    []RoleSpec  `json:"roles" doc:"Roles that are not listed are stopped"`
 	Expose   []uint16    `json:"expose,omitempty" doc:"TCP ports open on the outside"`
 	Blobs    []string    `json:"blobs,omitempty" doc:"SHA-256 of the blobs that the roles need"`
+
+	Volumes []VolumeMount `json:"volumes,omitempty" doc:"That the machine has; what else it has mounted of volumes it lets go"`
 }
 
 // RoleSpec is one role with the configuration that the manager half of the service type has made for its

@@ -37,6 +37,7 @@ type NodeStatus struct {
 	Overlay     []PeerStatus `json:"overlay,omitempty"`
 	Lacks       []string     `json:"lacks,omitempty" doc:"SHA-256 of the blobs that are missing"`
 	Trust       string       `json:"trust,omitempty" doc:"Name of the CA certificates that it trusts and of the one that has signed its own; see ManagerSpec"`
+	Volumes     []VolumeID   `json:"volumes,omitempty" doc:"That its agent has mounted, so that they must not be taken from it"`
 	Fingerprint string       `json:"fingerprint,omitempty" doc:"SHA-256 of the applied NodeSpec without Revision, so that a new manager knows whether to push"`
 }
 

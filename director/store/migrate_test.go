@@ -68,6 +68,7 @@ func TestModelsMatchTheSchema(t *testing.T) {
 		meterRow{},
 		clockRow{},
 		imageRow{},
+		volumeRow{},
 	} {
 		stmt := s.read.Model(model)
 		if err := stmt.Statement.Parse(model); err != nil {
