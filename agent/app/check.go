@@ -57,6 +57,9 @@ func (a *App) check(s api.NodeSpec) error {
 	if err := checkRelays(s.Overlay.Relays); err != nil {
 		return err
 	}
+	if err := checkVolumes(s.Volumes); err != nil {
+		return err
+	}
 	return a.checkPeers(s.Overlay.Peers)
 }
 
