@@ -132,6 +132,7 @@ func (a *App) Run(ctx context.Context, handler http.Handler) error {
 		return err
 	}
 	a.board.change(func(s *api.NodeStatus) {
+		s.Volumes = volumeIDs(a.mountedHere()) // which the agent before this one has mounted
 		s.Node, s.BootID, s.Version, s.DataPlane = a.boot.Node, a.bootID, daemon.Version, a.overlay.dataPlane()
 	})
 	var all sync.WaitGroup
@@ -178,8 +179,8 @@ func (a *App) dataPlane() string {
 func (a *App) WantTrust(trust string) { a.renewal.Want(trust) }
 
 // node is what halves are told of the machine.
-func (a *App) node(s api.NodeSpec) service.Node {
-	return service.Node{ID: a.boot.Node, Service: s.Name, Address: a.address, Active: a.active()}
+func (a *App) node(s api.NodeSpec, mounted []api.VolumeMount) service.Node {
+	return service.Node{ID: a.boot.Node, Service: s.Name, Address: a.address, Active: a.active(), Volumes: mounted}
 }
 
 // nudge makes the worker look at what is new.

@@ -60,6 +60,9 @@ func (a *App) check(s api.NodeSpec) error {
 	if err := a.checkNames(s.Names); err != nil {
 		return err
 	}
+	if err := checkVolumes(s.Volumes); err != nil {
+		return err
+	}
 	return a.checkPeers(s.Overlay.Peers)
 }
 

@@ -19,6 +19,8 @@ type Node struct {
 	Service string     // name of the service, for texts
 	Address netip.Addr // where roles listen: the overlay address, or the machine's own where Active is false
 	Active  bool       // whether the machine has a network of its own
+
+	Volumes []api.VolumeMount // that are mounted; Path is as programs see it, see VolumePath
 }
 
 // Half is the agent half of a service type. Its methods are called by one goroutine, and its state is what

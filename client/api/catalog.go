@@ -29,6 +29,7 @@ type RoleKind struct {
 	Min         int                 `json:"min" doc:"Fewest dedicated machines; 0: the role can be packed on the first machine"`
 	Packages    map[string][]string `json:"packages" doc:"Packages per distribution, for example debian-12"`
 	Logs        []LogFile           `json:"logs,omitempty" doc:"What its programs write on a machine that has the role"`
+	Volume      *VolumeKind         `json:"volume,omitempty" doc:"The volume that every machine of the role has"`
 }
 
 // LogFile is one log of a role.

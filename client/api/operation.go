@@ -35,6 +35,10 @@ const (
 	OpServiceCode       OperationKind = "service.code"
 	OpServiceConfigure  OperationKind = "service.configure"
 	OpServiceAction     OperationKind = "service.action"
+	OpVolumeCreate      OperationKind = "volume.create"
+	OpVolumeAttach      OperationKind = "volume.attach"
+	OpVolumeDetach      OperationKind = "volume.detach"
+	OpVolumeDelete      OperationKind = "volume.delete"
 )
 
 // Operation is a piece of long work. It survives a restart of the director, which resumes it.

@@ -38,6 +38,7 @@ type NodeInfo struct {
 	Endpoint netip.AddrPort `json:"endpoint" doc:"WireGuard endpoint on the cloud's network; invalid while unknown"`
 	Address  string         `json:"address,omitempty" doc:"Address on the cloud's network"`
 	Public   netip.Addr     `json:"public" doc:"Address that reaches it from outside of its cloud, where there is one"`
+	Volumes  []VolumeMount  `json:"volumes,omitempty" doc:"That its machine has"`
 }
 
 // ManagerSpec is the body of PUT /v1/application, from director to manager: the whole truth, at once.
@@ -71,17 +72,18 @@ type ServicePlan struct {
 
 // NodeSpec is the body of PUT /v1/spec, from manager to agent: all that the node is to be.
 type NodeSpec struct {
-	Node     NodeID      `json:"node"`
-	Revision uint64      `json:"revision" doc:"Counts the pushes of this manager to this node"`
-	Service  ServiceID   `json:"service"`
-	Type     ServiceType `json:"type"`
-	Name     string      `json:"name" doc:"The service's"`
-	Overlay  OverlaySpec `json:"overlay"`
-	Roles    []RoleSpec  `json:"roles" doc:"Roles that are not listed are stopped"`
-	Expose   []uint16    `json:"expose,omitempty" doc:"TCP ports open on the outside"`
-	Blobs    []string    `json:"blobs,omitempty" doc:"SHA-256 of the blobs that the roles need"`
-	Startup  *Startup    `json:"startup,omitempty" doc:"Run once, before the roles; a node that has begun its roles passes over it"`
-	Names    []HostName  `json:"names,omitempty" doc:"What the node resolves; changes come by PUT /v1/names"`
+	Node     NodeID        `json:"node"`
+	Revision uint64        `json:"revision" doc:"Counts the pushes of this manager to this node"`
+	Service  ServiceID     `json:"service"`
+	Type     ServiceType   `json:"type"`
+	Name     string        `json:"name" doc:"The service's"`
+	Overlay  OverlaySpec   `json:"overlay"`
+	Roles    []RoleSpec    `json:"roles" doc:"Roles that are not listed are stopped"`
+	Expose   []uint16      `json:"expose,omitempty" doc:"TCP ports open on the outside"`
+	Blobs    []string      `json:"blobs,omitempty" doc:"SHA-256 of the blobs that the roles need"`
+	Startup  *Startup      `json:"startup,omitempty" doc:"Run once, before the roles; a node that has begun its roles passes over it"`
+	Names    []HostName    `json:"names,omitempty" doc:"What the node resolves; changes come by PUT /v1/names"`
+	Volumes  []VolumeMount `json:"volumes,omitempty" doc:"That the machine has; what else it has mounted of volumes it lets go"`
 }
 
 // RoleSpec is one role with the configuration that the manager half of the service type has made for its

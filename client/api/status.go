@@ -39,6 +39,7 @@ type NodeStatus struct {
 	Trust       string       `json:"trust,omitempty" doc:"Name of the CA certificates that it trusts and of the one that has signed its own; see ManagerSpec"`
 	Startup     string       `json:"startup,omitempty" doc:"Startup.Sum of the script that runs, or has failed; the roles wait for it"`
 	Names       string       `json:"names,omitempty" doc:"SumNames of those that the node resolves"`
+	Volumes     []VolumeID   `json:"volumes,omitempty" doc:"That its agent has mounted, so that they must not be taken from it"`
 	Fingerprint string       `json:"fingerprint,omitempty" doc:"SHA-256 of the applied NodeSpec without Revision, so that a new manager knows whether to push"`
 }
 

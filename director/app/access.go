@@ -58,6 +58,24 @@ func findNode(r *store.Read, a Actor, id api.NodeID, n need) (store.Node, error)
 	return node, nil
 }
 
+// findVolume gives a volume of an application by id or name.
+func findVolume(r *store.Read, a Actor, ref, volume string, n need) (store.Volume, error) {
+	v, err := findApplication(r, a, ref, n)
+	if err != nil {
+		return store.Volume{}, err
+	}
+	return r.FindVolume(v.ID, volume)
+}
+
+// findOrphan gives an orphan of the actor by id; an administrator finds those of nobody, too.
+func findOrphan(r *store.Read, a Actor, id string) (store.Volume, error) {
+	v, err := r.FindOrphan(a.ID, id)
+	if a.Admin && notFound(err) {
+		return r.FindOrphan(0, id)
+	}
+	return v, err
+}
+
 // findOperation gives an operation.
 func findOperation(r *store.Read, a Actor, id api.OperationID, n need) (store.Operation, error) {
 	op, v, level, err := r.ReachOperation(a.ID, id)

@@ -55,6 +55,10 @@ func boundStatus(s *api.NodeStatus) {
 	for _, name := range []*string{&s.BootID, &s.Version, &s.DataPlane, &s.Fingerprint} {
 		*name = cut(*name, nameMax)
 	}
+	s.Volumes = s.Volumes[:min(len(s.Volumes), rolesMax)]
+	for i := range s.Volumes {
+		s.Volumes[i] = cut(s.Volumes[i], nameMax)
+	}
 	s.Roles = s.Roles[:min(len(s.Roles), rolesMax)]
 	for i := range s.Roles {
 		r := &s.Roles[i]

@@ -15,25 +15,25 @@ import (
 	"conpaas/director/userdata"
 )
 
-// calls are the calls to clouds for one application that are under way, at most one per node. Each records its result
-// itself and wakes the worker.
+// calls are the calls to clouds for one application that are under way, at most one per node and one per volume. Each records its
+// result itself and wakes the worker.
 type calls struct {
 	w     *worker
 	group sync.WaitGroup
 
 	mu     sync.Mutex
-	busy   map[api.NodeID]bool
-	pauses map[api.NodeID]pause
+	busy   map[string]bool // ids of nodes and volumes
+	pauses map[string]pause
 }
 
-// pause is how long a node waits before its cloud is called again after an error.
+// pause is how long a node or a volume waits before its cloud is called again after an error.
 type pause struct {
 	until time.Time
 	last  time.Duration
 }
 
 func newCalls(w *worker) *calls {
-	return &calls{w: w, busy: make(map[api.NodeID]bool), pauses: make(map[api.NodeID]pause)}
+	return &calls{w: w, busy: make(map[string]bool), pauses: make(map[string]pause)}
 }
 
 func (c *calls) wait() { c.group.Wait() }
@@ -43,7 +43,7 @@ func (w *worker) machines(ctx context.Context, s *snapshot, _ observed, next *de
 	for _, n := range s.nodes {
 		switch n.State {
 		case api.NodeWanted:
-			if !w.calls.free(n.ID, next) {
+			if !w.calls.free(string(n.ID), next) {
 				continue
 			}
 			given := store.NodeChange{CodeVersion: w.d.code.Pin().Version, Trust: w.d.trust.Load().name}
@@ -80,8 +80,8 @@ func (w *worker) bootLimit(ctx context.Context, n store.Node, next *deadline) {
 	w.step(n.ID, life.NodeGiveUp, store.NodeChange{Reason: reason})
 }
 
-// free tells whether the node's cloud may be called for it now.
-func (c *calls) free(id api.NodeID, next *deadline) bool {
+// free tells whether its cloud may be called for a node or a volume now.
+func (c *calls) free(id string, next *deadline) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.busy[id] {
@@ -98,30 +98,35 @@ func (c *calls) free(id api.NodeID, next *deadline) bool {
 func (c *calls) underWay(id api.NodeID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.busy[id]
+	return c.busy[string(id)]
 }
 
 // do runs f for the node in a goroutine of its own, unless a call for it is under way or it has to wait.
 func (c *calls) do(n store.Node, next *deadline, f func(ctx context.Context, p *place, n store.Node) error) {
-	if !c.free(n.ID, next) {
+	c.begin(string(n.ID), string(n.State), next, func() error { return c.run(n, f) })
+}
+
+// begin runs f for a node or a volume in a goroutine of its own, unless a call for it is under way or it has to wait.
+func (c *calls) begin(id, state string, next *deadline, f func() error) {
+	if !c.free(id, next) {
 		return
 	}
 	c.mu.Lock()
-	c.busy[n.ID] = true
+	c.busy[id] = true
 	c.mu.Unlock()
 	c.group.Go(func() {
-		err := c.run(n, f)
+		err := f()
 		c.mu.Lock()
-		delete(c.busy, n.ID)
+		delete(c.busy, id)
 		if err == nil {
-			delete(c.pauses, n.ID)
+			delete(c.pauses, id)
 		} else {
-			last := min(max(2*c.pauses[n.ID].last, 500*time.Millisecond), time.Minute)
-			c.pauses[n.ID] = pause{until: time.Now().Add(last), last: last}
+			last := min(max(2*c.pauses[id].last, 500*time.Millisecond), time.Minute)
+			c.pauses[id] = pause{until: time.Now().Add(last), last: last}
 		}
 		c.mu.Unlock()
 		if err != nil && c.w.ctx.Err() == nil {
-			c.w.log.Warn("a call to the cloud will be repeated", "node", n.ID, "state", n.State, "err", err)
+			c.w.log.Warn("a call to the cloud will be repeated", "of", id, "state", state, "err", err)
 		}
 		c.w.kick()
 	})

@@ -49,11 +49,12 @@ type life struct {
 	cloud *directortest.Cloud
 	crash *crasher
 	d     *directortest.Director
+	given bool // the user's volume
 }
 
 // run goes through all phases; a crash in one of them restarts the director, and the phase.
 func (l *life) run() {
-	for i, phase := range []func() error{l.open, l.grow, l.lose, l.rotate, l.retire, l.shrink, l.halt, l.resume, l.remove} {
+	for i, phase := range []func() error{l.open, l.grow, l.give, l.lose, l.rotate, l.retire, l.shrink, l.halt, l.resume, l.remove} {
 		for {
 			err := phase()
 			if err == nil {
@@ -67,6 +68,9 @@ func (l *life) run() {
 	}
 	if machines, _ := l.cloud.List(l.t.Context()); len(machines) > 0 {
 		l.t.Errorf("machines are left: %+v", machines)
+	}
+	if broken := l.cloud.Broken(); len(broken) > 0 {
+		l.t.Error(broken)
 	}
 	operations, err := l.d.Operations(l.t.Context(), l.d.Admin(), "", app.Page{})
 	if err != nil {
@@ -94,7 +98,7 @@ func (l *life) open() (err error) {
 		l.d, err = directortest.Open(l.t, directortest.Options{
 			Dir: l.dir, Cloud: l.cloud, Failpoint: l.crash.failpoint,
 			Timing: app.Timing{Sweep: 20 * time.Millisecond, Stray: 50 * time.Millisecond},
-			Lives:  app.Certificates{Node: 20 * time.Second},
+			Lives:  app.Certificates{Node: 20 * time.Second}, VolumeOf: everyNode, Keep: 50 * time.Millisecond,
 		})
 	}
 	return err
@@ -111,8 +115,65 @@ func (l *life) serving(count int) error {
 		if err != nil {
 			return err
 		}
-		return exactly(nodes, machines, count)
+		if err := exactly(nodes, machines, count); err != nil {
+			return err
+		}
+		return l.volumes(nodes)
 	})
+}
+
+// volumes tells what is wrong with the volumes: each machine has its own, the user's is at one of them, and nothing else is there.
+func (l *life) volumes(nodes []api.Node) error {
+	list, err := l.d.Volumes(l.t.Context(), l.d.Admin(), "shop", app.Page{})
+	if err != nil {
+		return err
+	}
+	have := map[string]int{}
+	for _, v := range list.Items {
+		name, _, _ := strings.Cut(v.Name, "-")
+		waits := name == "files" && len(nodes) == 2 && v.State == api.VolumeAvailable // its machine was removed
+		if len(nodes) > 0 && v.State != api.VolumeAttached && !waits || len(nodes) == 0 && v.State != api.VolumeAvailable {
+			return fmt.Errorf("volume %s is %s at %q: %s", v.Name, v.State, v.Node, v.Reason)
+		}
+		have[name]++
+		have[string(v.Node)+"/"+name]++
+	}
+	for _, n := range nodes {
+		if n.Role != api.ManagerRole && have[string(n.ID)+"/data"] != 1 {
+			return fmt.Errorf("node %s has not its volume: %v", n.ID, list.Items)
+		}
+	}
+	if machines := max(len(nodes)-1, 0); machines > 0 && have["data"] != machines || have["files"] > 1 || l.given && have["files"] != 1 {
+		return fmt.Errorf("there are the volumes %v", have)
+	}
+	listed, err := l.cloud.Volumes(l.t.Context())
+	if err == nil && len(listed) != len(list.Items) {
+		err = fmt.Errorf("the cloud has %d volumes, want %d", len(listed), len(list.Items))
+	}
+	return err
+}
+
+// give gives the oldest machine a volume of the user's.
+func (l *life) give() error {
+	if err := l.open(); err != nil {
+		return err
+	}
+	ctx, admin := l.t.Context(), l.d.Admin()
+	_, err := l.d.Volume(ctx, admin, "shop", "files")
+	if api.CodeFrom(err) == api.CodeNotFound {
+		_, err = l.d.CreateVolume(ctx, admin, "shop", api.VolumeCreate{Name: "files", SizeMiB: 64})
+	}
+	if err == nil {
+		var nodes []api.Node
+		if nodes, err = l.d.ApplicationNodes(ctx, admin, "shop"); err == nil {
+			_, err = l.d.AttachVolume(ctx, admin, "shop", "files", api.VolumeAttach{Node: nodes[1].ID})
+		}
+	}
+	if err != nil {
+		return err
+	}
+	l.given = true
+	return l.serving(3)
 }
 
 // await waits until ok gives nil; errCrash: the director has crashed meanwhile.
@@ -277,6 +338,9 @@ func (l *life) remove() error {
 		if _, err := l.d.Application(l.t.Context(), l.d.Admin(), "shop"); api.CodeFrom(err) != api.CodeNotFound {
 			return fmt.Errorf("it is still there: %v", err)
 		}
+		if left, err := l.cloud.Volumes(l.t.Context()); err != nil || len(left) > 0 {
+			return fmt.Errorf("volumes are left: %v, %v", left, err)
+		}
 		return nil
 	})
 }
@@ -300,7 +364,7 @@ func TestCrashAnywhere(t *testing.T) {
 	whole.run()
 	names := slices.Clone(whole.crash.seen)
 	slices.Sort(names)
-	for _, want := range []string{"node.launch/before", "node.launched/after", "node.join/after", "node.deleted/before", "manager.reserved/after", "ca.introduced/after", "ca.signing/before", "ca.retired/after", "node.trust/before"} {
+	for _, want := range []string{"node.launch/before", "node.launched/after", "node.join/after", "node.deleted/before", "manager.reserved/after", "ca.introduced/after", "ca.signing/before", "ca.retired/after", "node.trust/before", "volume.create/after", "volume.created/before", "volume.attach/after", "volume.detached/before", "volume.abandon/after", "volume.delete/after"} {
 		if !slices.Contains(names, want) {
 			t.Fatalf("the life of an application never reaches %s: %s", want, strings.Join(names, " "))
 		}

@@ -44,6 +44,10 @@ type Config struct {
 
 	AuditKeep time.Duration // how long entries of the audit log are kept; default a year
 
+	VolumeKeep time.Duration // how long orphaned volumes are kept; default 7 days
+	// VolumeOf gives the volume that every machine of a role has, nil for none; it is the catalogue's where this is nil.
+	VolumeOf func(api.ServiceType, api.Role) *api.VolumeKind
+
 	Certificates Certificates
 }
 
@@ -82,6 +86,9 @@ type Timing struct {
 	Sweep   time.Duration // between two looks at a cloud's list; default 10 s
 	Charge  time.Duration // between two looks at the hours that have begun; default 1 min
 }
+
+// volumeKeep is how long orphaned volumes are kept unless it is set.
+const volumeKeep = 7 * 24 * time.Hour
 
 func (t Timing) withDefaults() Timing {
 	set := func(d *time.Duration, value time.Duration) {
@@ -132,6 +139,7 @@ func Open(ctx context.Context, c Config) (_ *Director, err error) {
 		workers: make(map[api.ApplicationID]*worker),
 		places:  make(map[string]*place), caNews: make(chan struct{}, 1),
 	}
+	d.config.VolumeKeep = cmp.Or(c.VolumeKeep, volumeKeep)
 	d.config.Timing, d.config.Certificates = c.Timing.withDefaults(), c.Certificates.withDefaults()
 	if d.url, err = url.Parse(c.URL); err != nil || d.url.Scheme != "https" || d.url.Hostname() == "" {
 		return nil, fmt.Errorf("DIRECTOR_URL %q: want https://host:port", c.URL)
@@ -210,6 +218,7 @@ func (d *Director) Run(ctx context.Context, ready func(inside []net.Listener) er
 	d.group.Go(func() { d.wakeQuiet(ctx, running) })
 	for _, p := range d.places {
 		d.group.Go(func() { d.sweep(ctx, p) })
+		d.group.Go(func() { d.sweepingVolumes(ctx, p) })
 	}
 	d.group.Go(func() { d.tendCA(ctx) })
 	d.group.Go(func() { d.charging(ctx) })

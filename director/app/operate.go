@@ -26,7 +26,7 @@ const givenUp = "given up: "
 
 // operate moves the open operations on: progress for those who wait, and the end when all is there.
 func (w *worker) operate(ctx context.Context, s *snapshot, seen observed, next *deadline) error {
-	if s.application.Wanted == store.ApplicationDeleted && len(s.nodes) == 0 {
+	if s.application.Wanted == store.ApplicationDeleted && len(s.nodes) == 0 && len(s.volumes) == 0 {
 		return w.purge(ctx)
 	}
 	for _, op := range s.operations {
@@ -39,6 +39,11 @@ func (w *worker) operate(ctx context.Context, s *snapshot, seen observed, next *
 		if event != "" {
 			if err := w.endOperation(ctx, op, event, failure); err != nil {
 				return err
+			}
+			if event == life.OperationFail && onVolume(op.Kind) {
+				if err := w.takeBack(ctx, s, op); err != nil {
+					return err
+				}
 			}
 			continue
 		}
@@ -95,6 +100,9 @@ func (w *worker) endOperation(ctx context.Context, op store.Operation, event lif
 
 // outcome gives the event that ends an operation, "" while it goes on.
 func (w *worker) outcome(s *snapshot, seen observed, op store.Operation, next *deadline) (life.OperationEvent, *store.Failure) {
+	if onVolume(op.Kind) {
+		return w.volumeOutcome(s, op, next)
+	}
 	i := slices.IndexFunc(s.services, func(v store.Service) bool { return v.ID == op.Service })
 	done := false
 	switch op.Kind {
@@ -171,6 +179,9 @@ func finished(op store.Operation) (life.OperationEvent, *store.Failure) {
 
 // progressOf tells how far an operation is, for example "5 machines: 3 ready, 2 booting".
 func progressOf(s *snapshot, op store.Operation) string {
+	if onVolume(op.Kind) {
+		return volumeProgress(s, op)
+	}
 	nodes := s.nodes
 	if op.Service != 0 {
 		nodes = nodesOf(s.nodes, op.Service)

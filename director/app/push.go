@@ -28,7 +28,7 @@ func (w *worker) push(_ context.Context, s *snapshot, seen observed, _ *deadline
 		if n.IsManager() || !acts(n) {
 			continue
 		}
-		spec.Nodes = append(spec.Nodes, nodeInfo(n, types[n.Service]))
+		spec.Nodes = append(spec.Nodes, nodeInfo(n, types[n.Service], mounts(n, s.volumes)))
 	}
 	w.link.want(push{epoch: w.d.epoch(s.application), spec: spec})
 	return nil
@@ -65,10 +65,10 @@ func (d *Director) network(a store.Application) api.Network {
 	return api.Network{Prefix: a.Prefix, ServiceBits: a.ServiceBits, Port: overlayPort, Active: ok && p.overlayActive()}
 }
 
-func nodeInfo(n store.Node, t api.ServiceType) api.NodeInfo {
+func nodeInfo(n store.Node, t api.ServiceType, volumes []api.VolumeMount) api.NodeInfo {
 	info := api.NodeInfo{
 		ID: n.ID, Service: n.Service, Type: t, Role: n.Role, State: n.State, Cloud: n.Cloud, Overlay: n.Overlay, Key: n.OverlayKey,
-		Public: n.Public,
+		Public: n.Public, Volumes: volumes,
 	}
 	if n.Address.IsValid() {
 		info.Address = n.Address.String()

@@ -100,6 +100,7 @@ type snapshot struct {
 	services    []store.Service
 	nodes       []store.Node // that are not gone
 	unreleased  []store.Node
+	volumes     []store.Volume    // that are neither orphans nor gone
 	operations  []store.Operation // that are open
 	hosted      hosted
 
@@ -146,6 +147,9 @@ func (w *worker) load(ctx context.Context) (s snapshot, err error) {
 		if s.nodes, s.unreleased, err = r.HeldNodes(w.id); err != nil {
 			return err
 		}
+		if s.volumes, err = r.HeldVolumes(w.id); err != nil {
+			return err
+		}
 		if s.operations, err = r.OpenOperations(w.id); err != nil {
 			return err
 		}
@@ -171,6 +175,7 @@ func (w *worker) round(ctx context.Context) (time.Duration, error) {
 	seen := w.link.seen()
 	next := &deadline{now: time.Now(), left: idleRound}
 	steps := []func(context.Context, *snapshot, observed, *deadline) error{
+		w.volumes,   // disks that outlive the nodes
 		w.wants,     // nodes that are to be or not to be
 		w.health,    // what the manager and the silence say of nodes
 		w.machines,  // calls to the clouds

@@ -36,7 +36,8 @@ type Cloud struct {
 	publish func(ctx context.Context) error
 	older   bool // managers speak a protocol that no director speaks any more
 
-	images images
+	images  images
+	volumes volumes
 
 	lingers atomic.Bool // terminated machines run on
 	ghosts  []*machine  // those that do
@@ -261,6 +262,7 @@ func (c *Cloud) Terminate(_ context.Context, id cloud.MachineID) error {
 	m, ok := c.machines[id]
 	delete(c.machines, id)
 	c.mu.Unlock()
+	c.volumes.part(id)
 	if ok && !c.lingers.Load() {
 		m.stop()
 	} else if ok {

@@ -175,6 +175,9 @@ func (m *manager) plan(r *api.ManagerReport, plan *api.ServicePlan, nodes []api.
 			}
 		}
 		health.Status.Roles = []api.RoleStatus{role}
+		for _, v := range n.Volumes {
+			health.Status.Volumes = append(health.Status.Volumes, v.ID)
+		}
 		r.Nodes = append(r.Nodes, health)
 	}
 	return ready

@@ -102,6 +102,7 @@ func (r *Read) Unsettled() ([]api.ApplicationID, error) {
 			SELECT 1 FROM nodes n WHERE n.application_id = a.id AND n.service_id = 0 AND n.state NOT IN ('failed', 'deleting', 'gone')))
 		OR EXISTS (SELECT 1 FROM nodes n WHERE n.application_id = a.id AND (
 			n.state NOT IN ('ready', 'gone') OR n.state = 'ready' AND a.wanted <> 'running' OR n.state = 'gone' AND NOT n.released))
+		OR EXISTS (SELECT 1 FROM volumes v WHERE v.application_id = a.id AND v.state NOT IN ('available', 'attached', 'orphan', 'gone'))
 		OR EXISTS (SELECT 1 FROM operations o WHERE o.application_id = a.id AND o.state IN ('pending', 'running'))
 		ORDER BY id`).Scan(&ids).Error
 	return ids, rowError(err, "applications that need work")
@@ -246,7 +247,8 @@ func (tx *Tx) SetSettled(id api.ApplicationID, revision uint64) error {
 }
 
 // PurgeApplication forgets an application that is wanted deleted, with its services and nodes; its operations and
-// events stay. An owner who waits for the end of the last one goes with it. ErrConflict while one of its nodes is not gone.
+// events stay, and its orphaned volumes. An owner who waits for the end of the last one goes with it. ErrConflict while one of its
+// nodes or other volumes is not gone.
 func (tx *Tx) PurgeApplication(id api.ApplicationID) error {
 	row, err := tx.applicationRow(id)
 	if err != nil {
@@ -261,6 +263,9 @@ func (tx *Tx) PurgeApplication(id api.ApplicationID) error {
 	}
 	if alive > 0 {
 		return fmt.Errorf("application %s has %d nodes that are not gone: %w", id, alive, ErrConflict)
+	}
+	if err := tx.leaveVolumes(id); err != nil {
+		return err
 	}
 	for _, table := range []any{&nodeRow{}, &serviceRow{}, &meterRow{}} {
 		if err := tx.db.Delete(table, "application_id = ?", int64(id)).Error; err != nil {

@@ -33,6 +33,7 @@ var migrations = []migration{
 	{"0006_access", mustMigration("0006_access")},
 	{"0007_totp", mustMigration("0007_totp")},
 	{"0008_images", mustMigration("0008_images")},
+	{"0009_volumes", mustMigration("0009_volumes")},
 	{"0010_environment", mustMigration("0010_environment")},
 }
 

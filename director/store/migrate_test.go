@@ -71,6 +71,7 @@ func TestModelsMatchTheSchema(t *testing.T) {
 		variableRow{},
 		linkRow{},
 		scriptRow{},
+		volumeRow{},
 	} {
 		stmt := s.read.Model(model)
 		if err := stmt.Statement.Parse(model); err != nil {

@@ -2,7 +2,7 @@ package store
 
 import "time"
 
-// Prune removes what ended before a time and is of no use any more: gone nodes whose address is released, ended
+// Prune removes what ended before a time and is of no use any more: gone nodes whose address is released, gone volumes, ended
 // operations, events, expired tokens, and certificates that have expired, whose serials stay unique because they are random.
 func (tx *Tx) Prune(before time.Time) error {
 	before = before.UTC()
@@ -11,6 +11,7 @@ func (tx *Tx) Prune(before time.Time) error {
 		where string
 	}{
 		{&nodeRow{}, "state = 'gone' AND released AND since < ?"},
+		{&volumeRow{}, "state = 'gone' AND since < ?"},
 		{&operationRow{}, "ended < ?"},
 		{&eventRow{}, "time < ?"},
 		{&tokenRow{}, "expires < ?"},

@@ -395,3 +395,37 @@ CREATE TABLE users (
 	disabled BOOLEAN NOT NULL,
 	created  DATETIME NOT NULL
 , email TEXT NOT NULL DEFAULT '', first_name TEXT NOT NULL DEFAULT '', last_name TEXT NOT NULL DEFAULT '', affiliation TEXT NOT NULL DEFAULT '', totp_sealed BLOB, totp_since DATETIME, totp_step INTEGER NOT NULL DEFAULT 0, deleting DATETIME);
+
+CREATE TABLE volumes (
+	seq             INTEGER PRIMARY KEY AUTOINCREMENT,
+	owner_id        INTEGER NOT NULL,
+	application_id  INTEGER NOT NULL,
+	service_id      INTEGER NOT NULL,
+	role            TEXT NOT NULL,
+	automatic       BOOLEAN NOT NULL,
+	name            TEXT NOT NULL,
+	mount           TEXT NOT NULL,
+	cloud           TEXT NOT NULL,
+	size_mib        INTEGER NOT NULL,
+	token           TEXT NOT NULL UNIQUE,
+	volume          TEXT NOT NULL,
+	state           TEXT NOT NULL,
+	reason          TEXT NOT NULL,
+	since           DATETIME NOT NULL,
+	node            TEXT NOT NULL,
+	holder          TEXT NOT NULL,
+	machine         TEXT NOT NULL,
+	device          TEXT NOT NULL,
+	successor_after INTEGER NOT NULL,
+	origin          TEXT NOT NULL,
+	until           DATETIME,
+	created         DATETIME NOT NULL
+);
+
+CREATE INDEX volumes_application ON volumes (application_id, seq);
+
+CREATE UNIQUE INDEX volumes_name ON volumes (application_id, name) WHERE state NOT IN ('orphan', 'deleting', 'gone');
+
+CREATE INDEX volumes_owner ON volumes (owner_id, seq) WHERE state = 'orphan';
+
+CREATE UNIQUE INDEX volumes_volume ON volumes (cloud, volume) WHERE volume <> '' AND state <> 'gone';

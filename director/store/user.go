@@ -210,6 +210,9 @@ func (tx *Tx) DeleteUser(id api.UserID) error {
 		return err
 	}
 	tx.changed("user", fmt.Sprintf("%s (%d), %s", before.Name, id, before.Role), "")
+	if err := tx.endVolumes(id); err != nil {
+		return err
+	}
 	if err := tx.endAccess(id, "the user is deleted"); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ func (in Input) NodeSpec(n Node, c Config) api.NodeSpec {
 	spec := api.NodeSpec{
 		Node: n.ID, Service: in.Spec.ID, Type: in.Spec.Type, Name: in.Spec.Name,
 		Overlay: api.OverlaySpec{Network: in.Network, Address: n.Overlay, Relays: api.RelaysFor(n.Cloud, in.Relays)},
-		Roles:   c.Roles, Expose: c.Expose, Blobs: c.Blobs,
+		Roles:   c.Roles, Expose: c.Expose, Blobs: c.Blobs, Volumes: n.Volumes,
 	}
 	if !n.Draining() { // a machine that goes need not begin
 		spec.Startup = in.Spec.Startup

@@ -30,6 +30,9 @@ type Options struct {
 	Size, Image string
 	// NoImages says that the provider lacks the ability cloud.Images. It is an error to say it wrongly, or not to say it.
 	NoImages bool
+	// NoVolumes says so of cloud.Volumes. NoVolumeProgram says that machines do not run a shell script that is their user-data, or
+	// that the cloud does not mount volumes, or has no cloud.Console: then nobody looks into them.
+	NoVolumes, NoVolumeProgram bool
 	// BootImage gives the content of an image that a machine can be launched from; nil where there is none. ImageFormat
 	// (default rootfs) and Architecture (default amd64) are those of all images that are added.
 	BootImage    func(t *testing.T) []byte
@@ -94,6 +97,7 @@ func Run(t *testing.T, open func(t *testing.T) cloud.Provider, o Options) {
 		t.Run(rule.name, rule.check)
 	}
 	RunImages(t, open, o)
+	RunVolumes(t, open, o)
 }
 
 // token makes the token of the n-th machine of a rule.

@@ -77,6 +77,9 @@ func (c *Cloud) adopt(ctx context.Context, whole []record) error {
 			return err
 		}
 	}
+	if err := c.parted(whole); err != nil {
+		return err
+	}
 	for _, r := range whole {
 		m := c.enter(r)
 		if err := c.resume(ctx, m); err != nil {
@@ -117,6 +120,11 @@ func (c *Cloud) resume(ctx context.Context, m *machine) error {
 		}
 	}
 	r := *m.now.Load()
+	if !r.life.Started || r.life.Task.Alive() {
+		if err := c.replug(ctx, r); err != nil {
+			return err
+		}
+	}
 	if !r.life.Started {
 		t, err := c.kind.start(ctx, r)
 		if err != nil {

@@ -19,6 +19,29 @@ import (
 	"conpaas/director/cloud/local/task"
 )
 
+// rebooted leaves of a cloud, whose director is closed, what is left when the host restarts.
+func rebooted(t *testing.T, c cloud.Config, id cloud.MachineID) {
+	t.Helper()
+	h := newHost(t, c.Dir)
+	if err := h.groups.Kill(t.Context(), "/"+h.name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.groups.Remove("/" + h.name); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"/run/" + h.name, c.Dir} {
+		if _, err := mount.Clear(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.RemoveAll("/run/" + h.name); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(c.Dir, "machines", string(id), "life.json")); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestHostRestart: after a restart of the host, when nothing is left but the files that were flushed, the machines are booted again: the same
 // id, address, published port and files, and user-data runs once more.
 func TestHostRestart(t *testing.T) {
@@ -40,24 +63,7 @@ func TestHostRestart(t *testing.T) {
 			if err := errors.Join(err, l.Close()); err != nil {
 				t.Fatal(err)
 			}
-			h := newHost(t, c.Dir)
-			if err := h.groups.Kill(t.Context(), "/"+h.name); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := h.groups.Remove("/" + h.name); err != nil {
-				t.Fatal(err)
-			}
-			for _, dir := range []string{"/run/" + h.name, c.Dir} {
-				if _, err := mount.Clear(dir); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := os.RemoveAll("/run/" + h.name); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Remove(filepath.Join(c.Dir, "machines", string(id), "life.json")); err != nil {
-				t.Fatal(err)
-			}
+			rebooted(t, c, id)
 			l = start(t, c)
 			printed(t, l, id, "boots: 2")
 			if after, err := l.Describe(t.Context(), id); err != nil || after != before || after.State != cloud.StateRunning {

@@ -30,6 +30,9 @@ func (c *Cloud) Check(ctx context.Context) []api.Check {
 			c.lacking = append(c.lacking, k)
 		}
 	}
+	if c.mode.wrong == "" { // a host without volumes has machines all the same
+		checks = append(checks, c.checkVolumes())
+	}
 	return checks
 }
 

@@ -26,6 +26,7 @@ import (
 	"conpaas/director/cloud/local/rootfs"
 	"conpaas/director/cloud/local/runc"
 	"conpaas/director/cloud/local/task"
+	"conpaas/director/cloud/local/volume"
 )
 
 var (
@@ -33,6 +34,7 @@ var (
 	_ cloud.Console   = (*Cloud)(nil)
 	_ cloud.Publisher = (*Cloud)(nil)
 	_ cloud.Images    = (*Cloud)(nil)
+	_ cloud.Volumes   = (*Cloud)(nil)
 	_ cloud.Host      = (*Cloud)(nil)
 	_ cloud.Cleaner   = (*Cloud)(nil)
 )
@@ -59,6 +61,11 @@ type kind interface {
 	unpublish(ctx context.Context, id cloud.MachineID) error
 	republish(ctx context.Context)
 	keep(ctx context.Context)
+	// form is how the content of new volumes is kept. plug makes a volume part of a machine whose first process lives, and gives what
+	// its kernel calls it, "" where it is mounted; what is part of it already stays. unplug is the opposite.
+	form() volume.Form
+	plug(ctx context.Context, r record, v volume.Record) (device string, err error)
+	unplug(ctx context.Context, r record, v volume.Record) error
 	// check looks for what the host lacks.
 	check(ctx context.Context) []api.Check
 	// forget removes what was unpacked of a published image with this digest, where no machine has it.
@@ -79,6 +86,8 @@ type Cloud struct {
 
 	published image.Store
 	choosing  sync.RWMutex // held to write while an image is removed, to read while a machine gets one
+	volumes   volume.Store
+	claims    claims // of volumes and tokens
 
 	mu       sync.Mutex
 	running  bool // between Start and Close
@@ -101,8 +110,9 @@ func newCloud(c cloud.Config, s settings, m mode) *Cloud {
 	c.Dir = filepath.Clean(c.Dir)
 	l := &Cloud{
 		config: c, set: s, mode: m, at: newLayout(c.Dir, m), published: image.Store{Dir: newLayout(c.Dir, m).published()}, slots: make(chan struct{}, 2*runtime.NumCPU()),
-		machines: map[cloud.MachineID]*machine{}, tokens: map[string]*machine{},
+		machines: map[cloud.MachineID]*machine{}, tokens: map[string]*machine{}, claims: claims{held: map[string]chan struct{}{}},
 	}
+	l.volumes = volume.Store{Dir: l.at.volumes(), Place: l.place}
 	switch s.runtime {
 	case RuntimeProcess:
 		l.kind = &processes{cloud: l}
@@ -226,8 +236,9 @@ func (c *Cloud) form(op string, err error) error {
 		errs []error
 	}{
 		{cloud.KindTransient, []error{context.Canceled, context.DeadlineExceeded}},
+		{cloud.KindInUse, []error{volume.ErrBusy}},
 		{cloud.KindCapacity, []error{address.ErrFull, bridge.ErrFull, unix.ENOSPC, unix.ENOMEM, unix.EAGAIN, unix.EMFILE, unix.ENFILE}},
-		{cloud.KindPermanent, []error{runc.ErrMissing, runc.ErrRefused, qemu.ErrRefused, rootfs.ErrImage, cloud.ErrContent, exec.ErrNotFound, unix.EPERM, unix.EACCES}},
+		{cloud.KindPermanent, []error{runc.ErrMissing, runc.ErrRefused, qemu.ErrRefused, rootfs.ErrImage, cloud.ErrContent, volume.ErrMissing, exec.ErrNotFound, unix.EPERM, unix.EACCES}},
 	} {
 		for _, known := range k.errs {
 			if errors.Is(err, known) {

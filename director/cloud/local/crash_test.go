@@ -35,7 +35,7 @@ type job struct {
 	Options map[string]string
 	Kill    int    // at which place, counted from 1; 0: never
 	Places  string // file that gets the names of the places that were passed
-	Work    string // "life": launch a machine and terminate it; "many": launch three and be killed; "clean"
+	Work    string // "life": launch a machine and terminate it; "volume": of a volume; "many": launch three and be killed; "clean"
 }
 
 // direct is the main function of that director.
@@ -138,10 +138,20 @@ func (j job) run(ctx context.Context) error {
 	if err := l.Start(ctx); err != nil {
 		return err
 	}
+	if j.Work == "volume" {
+		return errors.Join(volumeLife(ctx, l), l.Close())
+	}
 	spec := cloud.Spec{Token: "crash-1", Name: "crash", UserData: userData(), Publish: []uint16{80}}
 	id, err := l.Launch(ctx, spec)
 	if err != nil || j.Work == "life" {
 		return errors.Join(err, l.Terminate(ctx, id), l.Close())
+	}
+	v, err := l.CreateVolume(ctx, cloud.VolumeSpec{Token: "many", Name: "data", SizeMiB: 16})
+	if err != nil {
+		return err
+	}
+	if _, err := l.AttachVolume(ctx, v, id); err != nil {
+		return err
 	}
 	for _, spec.Token = range []string{"crash-2", "crash-3"} {
 		if _, err := l.Launch(ctx, spec); err != nil {
@@ -243,6 +253,9 @@ func (h host) traces(t *testing.T) []string {
 			found = append(found, "process "+file)
 		}
 	}
+	for _, file := range h.loops(t) {
+		found = append(found, "loop device of "+file)
+	}
 	entries, err := os.ReadDir(h.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
@@ -251,6 +264,21 @@ func (h host) traces(t *testing.T) []string {
 		found = append(found, "file "+e.Name())
 	}
 	return found
+}
+
+// loops gives the files of the cloud that loop devices have.
+func (h host) loops(t *testing.T) (files []string) {
+	t.Helper()
+	bound, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range bound {
+		if file, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(file), h.dir+"/") {
+			files = append(files, strings.TrimSpace(string(file)))
+		}
+	}
+	return files
 }
 
 // forwarders gives the processes that forward published ports of the cloud.

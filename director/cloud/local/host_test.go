@@ -131,7 +131,7 @@ func TestCheckMissing(t *testing.T) {
 			said[k.Name] = k.Detail
 		}
 	}
-	if len(said) != 2 || !strings.Contains(said["runc"], "apt-get install runc") || !strings.Contains(said["ROOTFS"], "cpsimage") {
+	if len(said) != 3 || !strings.Contains(said["volumes"], "apt-get install e2fsprogs") || !strings.Contains(said["runc"], "apt-get install runc") || !strings.Contains(said["ROOTFS"], "cpsimage") {
 		t.Errorf("check says %v", said)
 	}
 	spec := cloud.Spec{Token: "n1-1", UserData: userData()}

@@ -31,6 +31,7 @@ func (l layout) forward() string   { return filepath.Join(l.dir, "forward") }
 func (l layout) netns() string     { return filepath.Join(l.dir, "netns") }
 func (l layout) images() string    { return filepath.Join(l.dir, "images") }
 func (l layout) published() string { return filepath.Join(l.dir, "published") }
+func (l layout) volumes() string   { return filepath.Join(l.dir, "volumes") }
 func (l layout) lower() string     { return filepath.Join(l.dir, "lower") }
 func (l layout) runc() string      { return filepath.Join(l.dir, "runc") }
 func (l layout) machines() string  { return filepath.Join(l.dir, "machines") }
@@ -53,7 +54,7 @@ func (l layout) group(id cloud.MachineID) string { return l.cgroup + "/" + strin
 
 // own are the things that this package makes, besides the lock.
 func (l layout) own() []string {
-	return []string{l.run, l.machines(), l.runc(), l.lower(), l.images(), l.published(), l.netns(), filepath.Join(l.dir, "tun"), l.addresses(), l.forward()}
+	return []string{l.run, l.machines(), l.runc(), l.lower(), l.images(), l.published(), l.volumes(), l.netns(), filepath.Join(l.dir, "tun"), l.addresses(), l.forward()}
 }
 
 // loopbackPart is the part of 127.0.0.0/8, a /20, that the processes of a cloud have; never the one of 127.0.0.1.

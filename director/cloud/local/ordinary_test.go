@@ -63,9 +63,9 @@ func (u ordinary) leave(t *testing.T) {
 func TestOrdinaryUser(t *testing.T) {
 	t.Parallel()
 	u := newOrdinary(t)
-	const tests = "^Test(Conformance|Crash|Clean|CleanCrash|Death|HostRestart|KilledInCreate|NetworkLost|Orphans|Publish.*|Apart|DirectorInside|HostNetwork|Image.*|Inside)$/^container$"
+	const tests = "^Test(Conformance|Crash|Clean|CleanCrash|Death|HostRestart|KilledInCreate|NetworkLost|Orphans|Publish.*|Apart|DirectorInside|HostNetwork|Image.*|Inside|VolumeCrash|VolumeBusy|VolumeHostRestart)$/^container$"
 	out, err := u.inside("", "-test.v", "-test.run", tests).CombinedOutput()
-	if err != nil || strings.Count(string(out), "\n--- PASS: Test") != 21 {
+	if err != nil || strings.Count(string(out), "\n--- PASS: Test") != 24 {
 		t.Errorf("%v: %s", err, out)
 	}
 	u.leave(t)

@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 
 	"conpaas/director/cloud"
+	"conpaas/director/cloud/local/mount"
+	"conpaas/director/cloud/local/rootfs"
 	"conpaas/director/cloud/local/task"
+	"conpaas/director/cloud/local/volume"
 )
 
 // processes is the runtime process: a machine is a session of processes in a control group, with a directory and an
@@ -58,7 +61,26 @@ func (k *processes) connect(record) error { return nil }
 
 func (k *processes) release(context.Context, cloud.MachineID) error { return nil }
 
-func (k *processes) remove(record) error { return nil }
+// remove takes the volumes out of the machine's directory, which is removed then.
+func (k *processes) remove(r record) error {
+	_, err := mount.Clear(k.root(r.ID))
+	return err
+}
+
+func (k *processes) form() volume.Form { return volume.Directory }
+
+// plug mounts the volume in the machine's root directory, which is the host's: processes have no mounts of their own.
+func (k *processes) plug(ctx context.Context, r record, v volume.Record) (string, error) {
+	point := filepath.Join(k.root(r.ID), cloud.MountPath(v.Name))
+	if err := os.MkdirAll(point, 0o755); err != nil {
+		return "", fmt.Errorf("make the mount point of volume %s: %w", v.ID, err)
+	}
+	return "", k.cloud.volumes.Plug(ctx, v, os.Getpid(), point, rootfs.Range{})
+}
+
+func (k *processes) unplug(ctx context.Context, r record, v volume.Record) error {
+	return volume.Unplug(ctx, os.Getpid(), filepath.Join(k.root(r.ID), cloud.MountPath(v.Name)))
+}
 
 // publish has nothing to do: the address of a machine is one of the host.
 func (k *processes) publish(_ context.Context, m *machine, port uint16) (string, error) {

@@ -48,7 +48,7 @@ func (c *Cloud) start(ctx context.Context) error {
 	if err := c.acquire(); err != nil {
 		return err
 	}
-	err := c.published.Tidy()
+	err := errors.Join(c.published.Tidy(), c.volumes.Tidy())
 	if err != nil {
 		return err
 	}

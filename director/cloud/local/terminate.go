@@ -52,6 +52,9 @@ func (c *Cloud) vanish(ctx context.Context, m *machine) error {
 	if err := c.erase(ctx, r); err != nil {
 		return err
 	}
+	if err := c.part(ctx, r.ID); err != nil {
+		return err
+	}
 	m.now.Store(nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()

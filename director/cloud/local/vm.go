@@ -18,6 +18,7 @@ import (
 	"conpaas/director/cloud/local/qemu"
 	"conpaas/director/cloud/local/rootfs"
 	"conpaas/director/cloud/local/task"
+	"conpaas/director/cloud/local/volume"
 )
 
 // vms is the runtime vm: a machine is a process of qemu in a control group, with a disk of its own over a shared
@@ -162,3 +163,9 @@ func (k *vms) check(context.Context) []api.Check {
 		k.checkSubnet(),
 	}
 }
+
+func (k *vms) form() volume.Form { return volume.Disk }
+
+func (k *vms) plug(context.Context, record, volume.Record) (string, error) { return "", nil }
+
+func (k *vms) unplug(context.Context, record, volume.Record) error { return nil }

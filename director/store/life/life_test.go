@@ -131,3 +131,51 @@ func TestOperationTable(t *testing.T) {
 		}
 	}
 }
+
+// A volume ends in gone by way of deleting alone, which only what no machine can have enters.
+func TestVolumeTable(t *testing.T) {
+	if all := reach(api.VolumeWanted, VolumeEvents, NextVolume); len(all) != len(VolumeStates()) {
+		t.Errorf("from wanted only %q can be reached", all)
+	}
+	for _, s := range VolumeStates() {
+		if after := reach(s, VolumeEvents, NextVolume); !slices.Contains(after, api.VolumeGone) {
+			t.Errorf("%s is stuck: it leads to %q", s, after)
+		}
+		_, err := NextVolume(s, VolumeDelete)
+		held := s == api.VolumeAttaching || s == api.VolumeAttached || s == api.VolumeDetaching || s == api.VolumeGone
+		if held != (err != nil) {
+			t.Errorf("delete in %s: %v", s, err)
+		}
+		if to, err := NextVolume(s, VolumeDeleted); err == nil && s != api.VolumeDeleting {
+			t.Errorf("deleted in %s leads to %s", s, to)
+		}
+	}
+}
+
+// A volume forgets a machine only by detached, and is destroyed, orphaned or given to another only after that.
+func TestVolumeNeverLosesMachine(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		state, held := api.VolumeWanted, false
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			events := VolumeEvents(state)
+			if len(events) == 0 {
+				break
+			}
+			event := rapid.SampledFrom(events).Draw(t, "event")
+			to, err := NextVolume(state, event)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch event {
+			case VolumeAttach:
+				held = true
+			case VolumeDetached:
+				held = false
+			}
+			if holds := to == api.VolumeAttaching || to == api.VolumeAttached || to == api.VolumeDetaching; holds != held {
+				t.Fatalf("%s in %s leads to %s, and a machine has it: %t", event, state, to, held)
+			}
+			state = to
+		}
+	})
+}

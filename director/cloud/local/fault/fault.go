@@ -6,7 +6,7 @@
 //	item     = "seed=" number                     seed of the percentages, 1 when absent
 //	         | operation ":" when ":" effect
 //	operation= "launch" | "describe" | "list" | "terminate" | "console" | "publish" | "images" | "add-image" |
-//	           "remove-image"
+//	           "remove-image" | "create-volume" | "volumes" | "attach-volume" | "detach-volume" | "remove-volume"
 //	when     = "*"                                each call
 //	         | number                             that call, counted from 1 for each operation
 //	         | number "+"                         that call and all after it
@@ -69,7 +69,10 @@ type rule struct {
 }
 
 // operations are the calls of a cloud that can have trouble.
-var operations = []string{"launch", "describe", "list", "terminate", "console", "publish", "images", "add-image", "remove-image"}
+var operations = []string{
+	"launch", "describe", "list", "terminate", "console", "publish", "images", "add-image", "remove-image",
+	"create-volume", "volumes", "attach-volume", "detach-volume", "remove-volume",
+}
 
 // Parse reads a schedule. An unknown word is an error.
 func Parse(text string) (*Schedule, error) {

@@ -25,8 +25,13 @@ type Mount struct {
 }
 
 // List gives the mounts of this process in the order in which they lie upon each other.
-func List() ([]Mount, error) {
-	f, err := os.Open("/proc/self/mountinfo")
+func List() ([]Mount, error) { return list("/proc/self/mountinfo") }
+
+// Of gives the mounts of another process, as that process sees them.
+func Of(pid int) ([]Mount, error) { return list(fmt.Sprintf("/proc/%d/mountinfo", pid)) }
+
+func list(path string) ([]Mount, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("list the mounts: %w", err)
 	}

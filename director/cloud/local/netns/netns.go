@@ -13,9 +13,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"conpaas/director/cloud/local/thread"
 )
 
 // ErrAbsent says that a path is not (or no longer) a pinned namespace.
@@ -30,7 +31,7 @@ func Pin(path string) error {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		return fmt.Errorf("pin a network namespace: %w", err)
 	}
-	return onThread(func() error {
+	return thread.Do(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}
@@ -45,7 +46,7 @@ func Pin(path string) error {
 // Temporary makes a namespace that nothing pins: it is gone after Close.
 func Temporary() (*Namespace, error) {
 	n := &Namespace{}
-	err := onThread(func() (err error) {
+	err := thread.Do(func() (err error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("make a network namespace: %w", err)
 		}
@@ -94,7 +95,7 @@ func (n *Namespace) Close() error { return n.file.Close() }
 // Do runs f on a thread inside the namespace and waits for it. What f opens stays in the namespace. f must not start
 // goroutines that need it.
 func (n *Namespace) Do(f func() error) error {
-	return onThread(func() error {
+	return thread.Do(func() error {
 		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("enter the network namespace %s: %w", n.file.Name(), err)
 		}
@@ -111,20 +112,4 @@ func (n *Namespace) Listen(ctx context.Context, at netip.AddrPort) (net.Listener
 		return err
 	})
 	return l, err
-}
-
-// onThread runs f on a thread of its own that dies with f's end. The main thread cannot die, and
-// /proc/self is what it sees, so it is never the one: while it is held here, the work runs on another.
-func onThread(f func() error) error {
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		if unix.Gettid() != unix.Getpid() {
-			result <- f() // the thread stays locked: it ends with this goroutine
-			return
-		}
-		defer runtime.UnlockOSThread()
-		result <- onThread(f)
-	}()
-	return <-result
 }

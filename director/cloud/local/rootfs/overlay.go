@@ -53,24 +53,29 @@ func Mappable(ctx context.Context, dir string, ids Range) error {
 
 // mapped makes a read-only mount of dir with moved ids that is not attached anywhere yet.
 func mapped(ctx context.Context, dir string, ids Range) (int, error) {
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-	if !ids.own() {
-		user, err := userNamespace(ctx, ids)
-		if err != nil {
-			return -1, err
-		}
-		defer user.Close()
-		attr.Attr_set, attr.Userns_fd = attr.Attr_set|unix.MOUNT_ATTR_IDMAP, uint64(user.Fd())
-	}
 	tree, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return -1, fmt.Errorf("clone the mount of %s: %w", dir, err)
 	}
-	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+	if err := ids.Shift(ctx, tree, unix.MOUNT_ATTR_RDONLY); err != nil {
 		_ = unix.Close(tree)
 		return -1, fmt.Errorf("move the ids of %s, which needs Linux 5.19 and a file system such as ext4, xfs or btrfs: %w", dir, err)
 	}
 	return tree, nil
+}
+
+// Shift gives a mount that is not attached anywhere yet these attributes, and moves its ids into the range.
+func (r Range) Shift(ctx context.Context, tree int, attributes uint64) error {
+	attr := unix.MountAttr{Attr_set: attributes}
+	if !r.own() {
+		user, err := userNamespace(ctx, r)
+		if err != nil {
+			return err
+		}
+		defer user.Close()
+		attr.Attr_set, attr.Userns_fd = attr.Attr_set|unix.MOUNT_ATTR_IDMAP, uint64(user.Fd())
+	}
+	return unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &attr)
 }
 
 // userNamespace makes a user namespace with the mapping of the range. A process has to be in it while it is opened.
@@ -137,6 +142,20 @@ func (o Overlay) Write(name string, content []byte, mode os.FileMode) error {
 	err = root.WriteFile(inside, content, mode)
 	if err := errors.Join(err, root.Lchown(inside, owner, owner), root.Chmod(inside, mode)); err != nil {
 		return fmt.Errorf("write %s of a machine: %w", name, err)
+	}
+	return nil
+}
+
+// MakeDir makes a directory of the machine, with those above it, while it is mounted. The name is absolute, as the machine sees it;
+// one that leads through links out of the machine is an error.
+func (o Overlay) MakeDir(name string) error {
+	root, err := os.OpenRoot(o.Point)
+	if err != nil {
+		return fmt.Errorf("make %s of a machine: %w", name, err)
+	}
+	defer root.Close()
+	if err := makeDirs(root, strings.TrimPrefix(name, "/"), int(o.IDs.First), int(o.IDs.First)); err != nil {
+		return fmt.Errorf("make %s of a machine: %w", name, err)
 	}
 	return nil
 }
