@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"conpaas/agent/host"
 	"conpaas/agent/service"
@@ -60,10 +61,11 @@ type App struct {
 	guard   *wire.Guard
 	board   *board
 	blobs   *blobs.Store
-	wake    chan struct{} // something for the worker to look at
-	acting  chan struct{} // the place of the one action
-	private string        // overlay key, base64
-	iface   string        // the overlay's
+	wake    chan struct{}                     // something for the worker to look at
+	acting  chan struct{}                     // the place of the one action
+	mounted atomic.Pointer[[]api.VolumeMount] // of the spec that was applied last, those that are there
+	private string                            // overlay key, base64
+	iface   string                            // the overlay's
 
 	// Set by Run before anything else is started:
 	answer  api.JoinAnswer
@@ -84,6 +86,7 @@ func New(o Options) (*App, error) {
 		host: o.Host, boot: o.Bootstrap, halves: o.Services,
 		timing: o.Timing, iface: cmp.Or(o.Interface, DefaultInterface), board: newBoard(), wake: make(chan struct{}, 1), acting: make(chan struct{}, 1),
 	}
+	a.mounted.Store(new([]api.VolumeMount))
 	a.log = a.trace.Logger(o.Log.With(daemon.KeyNode, o.Bootstrap.Node))
 	if a.timing == (Timing{}) {
 		a.timing = DefaultTiming()
@@ -179,8 +182,8 @@ func (a *App) dataPlane() string {
 func (a *App) WantTrust(trust string) { a.renewal.Want(trust) }
 
 // node is what halves are told of the machine.
-func (a *App) node(s api.NodeSpec, mounted []api.VolumeMount) service.Node {
-	return service.Node{ID: a.boot.Node, Service: s.Name, Address: a.address, Active: a.active(), Volumes: mounted}
+func (a *App) node(s api.NodeSpec) service.Node {
+	return service.Node{ID: a.boot.Node, Service: s.Name, Address: a.address, Active: a.active(), Volumes: *a.mounted.Load()}
 }
 
 // nudge makes the worker look at what is new.

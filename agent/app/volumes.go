@@ -50,7 +50,8 @@ func checkVolumes(volumes []api.VolumeMount) error {
 // mount mounts the volumes of the spec that the cloud has not mounted. Those that are there in the end are for the roles; the error
 // says what of the others is wrong, or awaited.
 func (w *worker) mount(ctx context.Context, volumes []api.VolumeMount) error {
-	w.mounted = nil
+	var there []api.VolumeMount
+	defer func() { w.a.mounted.Store(&there) }()
 	var errs []error
 	for _, v := range volumes {
 		if err := w.mountOne(ctx, v); err != nil {
@@ -58,7 +59,7 @@ func (w *worker) mount(ctx context.Context, volumes []api.VolumeMount) error {
 			continue
 		}
 		v.Path = filepath.Join("/", w.a.host.Root(), v.Path)
-		w.mounted = append(w.mounted, v)
+		there = append(there, v)
 	}
 	return errors.Join(errs...)
 }

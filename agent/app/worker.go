@@ -23,7 +23,6 @@ type worker struct {
 	kind api.ServiceType
 	half service.Half // of kind
 
-	mounted []api.VolumeMount  // volumes of it, that are there
 	done    *stored            // the last that was applied, with or without success
 	errs    map[api.Role]error // of the roles at that
 	err     error              // of everything else at that
@@ -146,7 +145,7 @@ func (w *worker) perform(ctx context.Context, want *stored) (map[api.Role]error,
 	}
 	var errs map[api.Role]error
 	mounts := w.mount(ctx, s.Volumes)
-	err = a.safely("apply", func() { errs = half.Apply(ctx, a.host, a.node(s, w.mounted), s.Roles) })
+	err = a.safely("apply", func() { errs = half.Apply(ctx, a.host, a.node(s), s.Roles) })
 	err = errors.Join(err, mounts, w.unmount(s.Volumes), a.missing(lacks, s.Blobs))
 	if err == nil && len(errs) == 0 {
 		err = a.blobs.Prune(s.Blobs)
@@ -199,7 +198,7 @@ func (w *worker) look(ctx context.Context) time.Duration {
 	}
 	s := w.done.Spec
 	var roles []api.RoleStatus
-	if err := w.a.safely("look", func() { roles = w.half.Status(ctx, w.a.host, w.a.node(s, w.mounted), s.Roles) }); err != nil {
+	if err := w.a.safely("look", func() { roles = w.half.Status(ctx, w.a.host, w.a.node(s), s.Roles) }); err != nil {
 		for _, r := range s.Roles {
 			roles = append(roles, api.RoleStatus{Role: r.Role, State: api.RoleFailed, Reason: err.Error()})
 		}
