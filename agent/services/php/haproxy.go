@@ -65,7 +65,7 @@ func (s *Half) applyHAProxy(ctx context.Context, h *host.Host, p paths, n servic
 		s.noteReload(haproxy)
 		ask := func(ctx context.Context) (string, error) { return askHAProxy(ctx, p) }
 		if err := until(ctx, mark, ask); err != nil {
-			return fmt.Errorf("haproxy has not taken over its configuration: %w%s", err, lastWords(h, haproxy))
+			return fmt.Errorf("haproxy has not taken over its configuration: %w%s", err, h.Logs().LastWords(haproxy))
 		}
 		if err := writeLoaded(h, haproxy, now); err != nil {
 			return err

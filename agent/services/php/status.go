@@ -6,16 +6,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"conpaas/agent/host"
 	"conpaas/agent/service"
 	"conpaas/client/api"
 )
-
-// logLines is how much of a program's log goes into the reason of a failure.
-const logLines = 10
 
 // Status implements service.Half.
 func (s *Half) Status(ctx context.Context, h *host.Host, n service.Node, roles []api.RoleSpec) []api.RoleStatus {
@@ -61,12 +57,12 @@ func (s *Half) roleStatus(h *host.Host, role api.Role, is bool, facts api.PHPFac
 		case !known:
 			status.State, status.Reason = api.RoleStarting, p.name+" has not been started yet"
 		case state.PID == 0:
-			status.State, status.Reason = api.RoleFailed, fmt.Sprintf("%s does not run: %s%s", p.name, state.Error, lastWords(h, p.name))
+			status.State, status.Reason = api.RoleFailed, fmt.Sprintf("%s does not run: %s%s", p.name, state.Error, h.Logs().LastWords(p.name))
 		case p.trouble == nil:
 		case s.settling(p.name, state):
 			status.State, status.Reason = api.RoleStarting, p.trouble.Error()
 		default:
-			status.State, status.Reason = api.RoleFailed, p.trouble.Error()+lastWords(h, p.name)
+			status.State, status.Reason = api.RoleFailed, p.trouble.Error()+h.Logs().LastWords(p.name)
 		}
 	}
 	return status
@@ -206,14 +202,6 @@ func sorted(nodes []api.NodeID) []api.NodeID {
 	out := slices.Clone(nodes)
 	slices.Sort(out)
 	return out
-}
-
-func lastWords(h *host.Host, program string) string {
-	lines, err := h.Logs().Tail(program, logLines)
-	if err != nil || len(lines) == 0 {
-		return ""
-	}
-	return "; last lines of its log:\n" + strings.ToValidUTF8(string(lines), "?")
 }
 
 func encode(f api.PHPFacts) api.RawJSON {
