@@ -23,6 +23,7 @@ const (
 
 var (
 	nodeName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	envName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
 	roleName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 )
 
@@ -61,6 +62,9 @@ func (a *App) check(s api.NodeSpec) error {
 		return err
 	}
 	if err := checkVolumes(s.Volumes); err != nil {
+		return err
+	}
+	if err := checkStartup(s.Startup); err != nil {
 		return err
 	}
 	return a.checkPeers(s.Overlay.Peers)

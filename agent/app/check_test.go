@@ -69,6 +69,12 @@ func TestCheckRefusesHostileSpecs(t *testing.T) {
 		"name outside": func(s *api.NodeSpec) {
 			s.Names = []api.HostName{{Name: "a.b.internal", Addresses: []netip.Addr{netip.MustParseAddr("8.8.8.8")}}}
 		},
+		"large script": func(s *api.NodeSpec) {
+			s.Startup = &api.Startup{Script: api.Secret(strings.Repeat("x", api.ScriptMax+1)), Seconds: 1}
+		},
+		"script without time": func(s *api.NodeSpec) { s.Startup = &api.Startup{Script: "true"} },
+		"script's variable":   func(s *api.NodeSpec) { s.Startup = &api.Startup{Seconds: 1, Env: map[string]api.Secret{"A=B": "x"}} },
+		"script's value":      func(s *api.NodeSpec) { s.Startup = &api.Startup{Seconds: 1, Env: map[string]api.Secret{"A": "x\x00"}} },
 		"role path":           func(s *api.NodeSpec) { s.Roles[0].Role = "../node" },
 		"role twice":          func(s *api.NodeSpec) { s.Roles = append(s.Roles, s.Roles[0]) },
 		"many roles":          func(s *api.NodeSpec) { s.Roles = make([]api.RoleSpec, maxRoles+1) },

@@ -126,7 +126,7 @@ func (o *wireguard) program(ctx context.Context) (pid int, err error) {
 	}
 	state, _ := o.a.host.System().State(overlayProgram)
 	if state.PID == 0 {
-		return 0, fmt.Errorf("the overlay's process does not run: %s", state.Error)
+		return 0, fmt.Errorf("the overlay's process does not run: %s%s", state.Error, o.a.host.Logs().LastWords(overlayProgram))
 	}
 	return state.PID, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
+	"conpaas/agent/host"
 	"conpaas/agent/service"
 	"conpaas/client/api"
 	"conpaas/client/daemon"
@@ -32,6 +33,8 @@ type worker struct {
 	pause   time.Duration       // before the next look at a role that is not ready
 	reports map[api.Role]string // last reason that was logged, so that it is logged once
 	named   string              // api.SumNames of the names that are written
+	startup startup             // of the machine
+	task    *host.Task          // its script; nil until it is looked for
 	unnamed sync.Once           // it was logged that names are not written
 }
 
@@ -42,6 +45,9 @@ func (a *App) work(ctx context.Context) {
 	w.delays.InitialInterval, w.delays.MaxInterval = a.timing.RetryFirst, a.timing.RetryLast
 	defer w.again.Stop()
 	defer w.close()
+	if err := w.openStartup(); err != nil {
+		a.log.Error("how far the start-up script is cannot be read; it is run again unless it succeeded", "err", err)
+	}
 	look := time.NewTimer(a.timing.Look)
 	defer look.Stop()
 	retry := false
@@ -112,7 +118,11 @@ func (w *worker) settle(want *stored) {
 // note writes down what is applied. It goes out together with the states of the roles, which would else look as if
 // they were already those of the new spec.
 func (w *worker) note(s *api.NodeStatus) {
-	s.Error, s.Trust, s.Names = w.failure(), w.a.renewal.Trust(), w.named
+	s.Error, s.Trust, s.Names, s.Startup = w.failure(), w.a.renewal.Trust(), w.named, w.startup.Sum
+	if len(w.beginning()) > 0 { // nothing is wrong yet, and nothing is applied
+		s.Error = ""
+		return
+	}
 	if s.Error == "" && w.done != nil {
 		s.Applied = w.done.Spec.Revision
 		s.Fingerprint, _ = w.done.Spec.Fingerprint() // its configurations were checked to be JSON
@@ -139,6 +149,9 @@ func (w *worker) perform(ctx context.Context, want *stored) (map[api.Role]error,
 	saved = errors.Join(saved, w.resolve(s.Names))
 	lacks := a.lacks(s.Blobs)
 	a.board.change(func(st *api.NodeStatus) { st.Lacks = lacks })
+	if err := w.begin(ctx, s); err != nil {
+		return nil, errors.Join(saved, err)
+	}
 	half, err := w.halfOf(ctx, s.Type)
 	if err != nil {
 		return nil, errors.Join(saved, err)
@@ -182,8 +195,12 @@ func (w *worker) halfOf(ctx context.Context, kind api.ServiceType) (service.Half
 	return w.half, nil
 }
 
-// close ends what the half does in the background.
+// close ends what the half does in the background, and lets go of a start-up script.
 func (w *worker) close() {
+	if w.task != nil {
+		w.task.Release()
+		w.task = nil
+	}
 	if c, ok := w.half.(service.Closer); ok {
 		c.Close()
 	}
@@ -193,7 +210,10 @@ func (w *worker) close() {
 // look asks how the roles are, and tells when to look again.
 func (w *worker) look(ctx context.Context) time.Duration {
 	if w.half == nil || w.done == nil {
-		w.a.board.change(w.note)
+		w.a.board.change(func(st *api.NodeStatus) {
+			w.note(st)
+			st.Roles = w.beginning()
+		})
 		return w.a.timing.Watch
 	}
 	s := w.done.Spec

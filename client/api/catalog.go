@@ -133,6 +133,7 @@ var catalogue = []ServiceKind{
 		Roles: []RoleKind{
 			{
 				Role: RoleMySQL, Description: "keeps all the data with MariaDB", Start: 1, Min: 1,
+				Volume:   &VolumeKind{Name: "data", SizeMiB: 1024},
 				Packages: map[string][]string{Debian12: {"mariadb-server", "mariadb-backup", "galera-4", "socat"}},
 				Logs:     []LogFile{{"mysqld", LogError}, {"mysqld-slow", LogAccess}},
 			},
@@ -148,6 +149,7 @@ var catalogue = []ServiceKind{
 			{Name: "max_allowed_packet", Help: "Largest statement or row", Default: "64M", Kind: SettingSize, Min: "1M", Max: "1G"},
 			{Name: "slow_query_log", Help: "Whether statements that take long are written to a log", Default: "Off", Kind: SettingSwitch},
 			{Name: "long_query_time", Help: "Seconds from which on a statement takes long", Default: "10", Kind: SettingNumber, Min: "1", Max: "3600"},
+			{Name: VolumeSize, Help: "MiB of the volume of each new machine", Default: "1024", Kind: SettingNumber, Min: "512", Max: "16777216"},
 			{Name: "spread", Help: "Whether connections are shared among all servers; else one server takes them all, and no two changes can conflict", Default: "Off", Kind: SettingSwitch},
 		},
 		Link:    &LinkKind{Prefix: "MYSQL", Port: MySQLPort, User: MySQLUser, Secret: "password"},

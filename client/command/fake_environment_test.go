@@ -1,6 +1,7 @@
 package command_test
 
 import (
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -68,4 +69,20 @@ func (f *fake) changeEnvironment(w http.ResponseWriter, r *http.Request, s *api.
 		forget(strings.ToUpper(target) + "_HOST")
 	}
 	f.begin(api.OpServiceConfigure)(w, r)
+}
+
+// serviceLog breaks off once where it is followed, and is then no more.
+func (f *fake) serviceLog(w http.ResponseWriter, r *http.Request, s *api.Service) {
+	if r.URL.Query().Get("follow") != "true" {
+		text(w, r, "service")
+		return
+	}
+	switch f.follows++; f.follows {
+	case 1:
+		breakOff(w, "n2 nginx: one\nn3 nginx: tw")
+	case 2:
+		_, _ = io.WriteString(w, "n2 nginx: lines="+r.URL.Query().Get("lines")+"\n")
+	default:
+		problem(w, api.Errorf(api.CodeNotFound, "there is no service %q", s.Name))
+	}
 }

@@ -89,7 +89,7 @@ func (f *fake) routes() http.Handler {
 	add("GET "+service+"/nodes", "after", false, f.withService(func(w http.ResponseWriter, r *http.Request, s *api.Service) {
 		list(f, w, r, f.nodesOf(&f.apps[0], s.ID))
 	}))
-	add("GET "+service+"/log", "kind lines follow", false, f.withService(func(w http.ResponseWriter, r *http.Request, _ *api.Service) { text(w, r, "service") }))
+	add("GET "+service+"/log", "kind lines follow", false, f.withService(f.serviceLog))
 	f.codeRoutes(add, service)
 	f.environmentRoutes(add, service)
 	f.userRoutes(add)

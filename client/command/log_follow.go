@@ -54,6 +54,37 @@ func (g *Global) showLog(ctx context.Context, what string, open openLog, o logOp
 	}
 }
 
+// followLogs shows the logs of several machines as they come. After a break it goes on with the last line of each: their
+// lines have no common order in which the place could be found again.
+func (g *Global) followLogs(ctx context.Context, what string, open openLog, o logOptions) error {
+	to := g.out.Text()
+	if o.raw {
+		to = g.out.Writer
+	}
+	retry := newRetry(func(err error) {
+		fmt.Fprintln(g.err, ui.Clean(fmt.Sprintf("the log has broken off (%v); it goes on when it is back, lines may be missing", err)))
+	})
+	for query := o.query; ; query.Lines = 1 {
+		text, err := open(ctx, query)
+		if err == nil {
+			err = eachLine(text, func(line string) error {
+				retry.good()
+				if _, err := io.WriteString(to, line); err != nil {
+					return &refusedError{cause: err}
+				}
+				return nil
+			})
+			_ = text.Close()
+		}
+		if refused, ok := errors.AsType[*refusedError](err); ok {
+			return fmt.Errorf("%s: %w", what, refused.cause)
+		}
+		if err := retry.wait(ctx, err); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+}
+
 // tail writes the whole lines of a log that is read in several goes, and remembers the last ones.
 type tail struct {
 	to   io.Writer

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"io"
 
 	"conpaas/client/api"
 	"conpaas/client/director"
@@ -71,19 +72,29 @@ func newServiceLogCommand(g *Global) *cobra.Command {
 		Aliases: []string{"get-log"},
 		Short:   "Show the logs of a service",
 		Long: `Show the logs of a service, machine after machine, each line with its machine: of the agents (what ConPaaS does there
-and why it fails), or of the programs, where each line has the log's name, too. Follow a log with: cps node log NODE NAME -f`,
+and why it fails), or of the programs, where each line has the log's name, too. With -f all of them are followed at once,
+those of machines that come later too, until you interrupt it: lines come as they are written.`,
 		Example: `cps service log shop helloworld -n 50
+cps service log shop php --kind error -f
 cps service log shop php --kind access
 cps service log shop php --kind error`,
 		Args: words("APPLICATION", "SERVICE"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
-			text, err := c.ServiceLog(ctx, args[0], args[1], o.query)
-			return g.copyText(fmt.Sprintf("show the log of service %q of application %q", args[1], args[0]), text, err, o.raw)
+			what := fmt.Sprintf("show the log of service %q of application %q", args[1], args[0])
+			open := func(ctx context.Context, q director.LogQuery) (io.ReadCloser, error) {
+				return c.ServiceLog(ctx, args[0], args[1], q)
+			}
+			if o.query.Follow {
+				return g.followLogs(ctx, what, open, o)
+			}
+			text, err := open(ctx, o.query)
+			return g.copyText(what, text, err, o.raw)
 		}),
 		Annotations:       map[string]string{plainText: "true"},
 		ValidArgsFunction: g.complete(applicationNames, serviceNames),
 	}
 	o.flags(cmd)
+	o.followFlag(cmd)
 	kinds := []string{string(api.LogAgent), string(api.LogError), string(api.LogAccess)}
 	cmd.Flags().StringVar((*string)(&o.query.Kind), "kind", string(api.LogAgent), "`which` logs: agent, error or access")
 	register(cmd, "kind", cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp))

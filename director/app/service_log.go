@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"conpaas/client/api"
@@ -15,7 +14,8 @@ import (
 )
 
 // ServiceLog gives the last lines of the logs of a kind of a service, each line with its node's id and, of what programs
-// write, the log's name. The machines are asked one after another as the text is read.
+// write, the log's name. The machines are asked one after another as the text is read; where the logs are followed, all
+// at once, and lines come as they are written.
 func (d *Director) ServiceLog(ctx context.Context, a Actor, ref, service string, kind api.LogKind, part manager.LogRange) (io.ReadCloser, error) {
 	s, err := d.Service(ctx, a, ref, service)
 	if err != nil {
@@ -25,15 +25,11 @@ func (d *Director) ServiceLog(ctx context.Context, a Actor, ref, service string,
 		return nil, api.InField("query.kind", "%.40q is no kind of logs; there are: %s, %s, %s", kind, kinds[0], kinds[1], kinds[2])
 	}
 	if part.Follow {
-		return nil, api.InField("query.follow", "the log of a whole service cannot be followed; follow one of a node: cps node log NODE [FILE] -f")
+		return d.followService(ctx, a, s, kind, part), nil
 	}
-	var nodes []api.Node
-	for after, more := "", true; more; more = after != "" {
-		page, err := d.ServiceNodes(ctx, a, ref, service, Page{After: after})
-		if err != nil {
-			return nil, err
-		}
-		nodes, after = append(nodes, page.Items...), page.Next
+	nodes, err := d.allServiceNodes(ctx, a, ref, service)
+	if err != nil {
+		return nil, err
 	}
 	row, _ := api.FindServiceKind(s.Type)
 	return io.NopCloser(&paged{next: func(page *bytes.Buffer) bool {
@@ -43,7 +39,7 @@ func (d *Director) ServiceLog(ctx context.Context, a Actor, ref, service string,
 		n := nodes[0]
 		nodes = nodes[1:]
 		for _, name := range logNames(row, kind, n) {
-			title := strings.TrimSpace(string(n.ID) + " " + name)
+			title := logTitle(n.ID, name)
 			if err := d.prefixedLog(ctx, a, n.ID, name, title, part, page); err != nil {
 				fmt.Fprintf(page, "%s: no log: %v\n", title, err)
 			}

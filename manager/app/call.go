@@ -72,6 +72,9 @@ func (c *core) mustSend(now time.Time, n *node, d *desired) bool {
 	if n.sent.digest != d.digest {
 		return true
 	}
+	if script := n.status.Startup; script != "" && script != d.spec.Startup.Sum() && n.sent.startup != d.spec.Startup.Sum() {
+		return true // the script that keeps it from working is another one now, or none
+	}
 	return n.applied != d.digest && n.status.Error == "" && now.Sub(n.sent.at) >= c.timing.Resend
 }
 

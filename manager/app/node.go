@@ -46,6 +46,7 @@ type attempt struct {
 // sent is a NodeSpec that an agent has accepted.
 type sent struct {
 	digest   string
+	startup  string // Sum of its script
 	revision uint64
 	at       time.Time
 }
@@ -119,7 +120,7 @@ func (n *node) called(now time.Time, t Timing, done call, err error) {
 		n.synced = done.synced
 		if done.spec != nil {
 			n.named = named{sum: done.sum, at: now}
-			n.sent = sent{digest: done.digest, revision: done.spec.Revision, at: now}
+			n.sent = sent{digest: done.digest, startup: done.spec.Startup.Sum(), revision: done.spec.Revision, at: now}
 		}
 	case done.delta != nil && code == api.CodeConflict:
 		n.synced = synced{} // it gets the full list at once

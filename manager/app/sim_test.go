@@ -38,8 +38,9 @@ type machine struct {
 	told     bool          // the manager has heard the status of this connection
 	spec     *api.NodeSpec // accepted, peers merged
 	applied  *api.NodeSpec
-	broken   bool // the roles fail
-	nameless bool // its agent is of a version without names
+	broken   bool   // the roles fail
+	failed   string // Sum of the start-up script that has failed
+	nameless bool   // its agent is of a version without names
 	trust    string
 }
 
@@ -246,6 +247,10 @@ func (m *machine) status() *api.NodeStatus {
 	s := &api.NodeStatus{Node: m.info.ID, BootID: "b", Trust: m.trust}
 	if m.applied != nil && !m.nameless {
 		s.Names = api.SumNames(m.applied.Names)
+	}
+	if m.failed != "" {
+		s.Startup, s.Error = m.failed, "the script has failed"
+		return s
 	}
 	if m.applied == nil {
 		return s

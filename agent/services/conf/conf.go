@@ -93,13 +93,3 @@ func Await(ctx context.Context, mark string, ask func(context.Context) (string, 
 		}
 	}
 }
-
-// LastWords gives the last lines of a program's log for the reason of a failure, "" where there are none.
-func LastWords(h *host.Host, program string) string {
-	const most = 10
-	lines, err := h.Logs().Tail(program, most)
-	if err != nil || len(lines) == 0 {
-		return ""
-	}
-	return "; last lines of its log:\n" + strings.ToValidUTF8(string(lines), "?")
-}

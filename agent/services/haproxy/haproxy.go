@@ -77,7 +77,7 @@ func (i Instance) Apply(ctx context.Context, h *host.Host, text []byte, mark, ta
 		return Unchanged, err
 	}
 	if err := conf.Await(ctx, mark, i.Mark); err != nil {
-		return Reloaded, fmt.Errorf("haproxy has not taken over its configuration: %w%s", err, conf.LastWords(h, Name))
+		return Reloaded, fmt.Errorf("haproxy has not taken over its configuration: %w%s", err, h.Logs().LastWords(Name))
 	}
 	return Reloaded, nil
 }

@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"conpaas/agent/host"
@@ -21,9 +20,6 @@ import (
 
 // settleTime is how long a program may run without serving before that is called a failure.
 const settleTime = 10 * time.Second
-
-// logLines is how much of the program's log goes into the reason of a failure.
-const logLines = 10
 
 // Half is the agent half.
 type Half struct {
@@ -137,10 +133,7 @@ func (s *Half) judge(ctx context.Context, h *host.Host, want config, program hos
 	if trouble == "" {
 		return api.RoleReady, ""
 	}
-	if lines, err := h.Logs().Tail(program.Name, logLines); err == nil && len(lines) > 0 {
-		trouble += "; last lines of its log:\n" + strings.ToValidUTF8(string(lines), "?")
-	}
-	return api.RoleFailed, trouble
+	return api.RoleFailed, trouble + h.Logs().LastWords(program.Name)
 }
 
 // find gives the configuration of the one role among those that were applied.

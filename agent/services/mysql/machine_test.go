@@ -109,6 +109,11 @@ func (l *lab) machine() *machine {
 		t: l.t, lab: l, root: filepath.Join(l.dir, id), half: New(),
 		node: service.Node{ID: api.NodeID(id), Service: "db", Address: netip.AddrFrom4([4]byte{127, 96 + l.network, byte(os.Getpid()), count})},
 	}
+	path := filepath.Join(m.root, api.VolumeDir, volumeName)
+	if err := os.MkdirAll(path, 0o755); err != nil {
+		l.t.Fatal(err)
+	}
+	m.node.Volumes = []api.VolumeMount{{ID: "v1", Name: volumeName, Path: path}}
 	m.open()
 	l.machines = append(l.machines, m)
 	l.t.Cleanup(func() {

@@ -125,16 +125,18 @@ type paths struct {
 
 // Below the state directory and the run directory.
 const (
-	stateDir  = "services/mysql"
-	configDir = stateDir + "/config"
-	runDir    = "mysql"       // of the server
-	proxyDir  = "mysql-proxy" // of HAProxy
+	stateDir   = "services/mysql"
+	configDir  = stateDir + "/config"
+	volumesDir = "volumes"     // where api.VolumeDir is
+	runDir     = "mysql"       // of the server
+	proxyDir   = "mysql-proxy" // of HAProxy
 )
 
 const serverUser = "mysql"
 
-// volume is the directory, below the host's state directory, that keeps the data and all that belongs to it.
-func volume(*host.Host) (string, error) { return stateDir + "/volume", nil }
+// volumeName is the volume of a machine that keeps the data and all that belongs to it, by the catalogue. Nothing may be written to its
+// place or read from there but after service.VolumePath has said that it is there.
+const volumeName = "data"
 
 // newPaths makes the directories that all roles have.
 func newPaths(h *host.Host) (paths, error) {
@@ -142,15 +144,11 @@ func newPaths(h *host.Host) (paths, error) {
 	if err != nil {
 		return paths{}, fmt.Errorf("%w; the image needs the package mariadb-server", err)
 	}
-	v, err := volume(h)
-	if err != nil {
-		return paths{}, err
-	}
+	v := volumesDir + "/" + volumeName
 	p := paths{volume: v, run: h.Run().Path(runDir), config: h.State().Path(configDir), user: user}
 	errs := []error{
 		h.State().Mkdir(stateDir, 0o755, host.User{}),
 		h.State().Mkdir(configDir, 0o755, host.User{}),
-		h.State().Mkdir(v, 0o755, host.User{}),
 		h.Run().Mkdir(runDir, 0o755, user),
 		h.Run().Mkdir(proxyDir, 0o755, host.User{}),
 	}

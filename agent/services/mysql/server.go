@@ -48,6 +48,9 @@ func (s *Half) applyServer(ctx context.Context, h *host.Host, p paths, n service
 	if err != nil {
 		return fmt.Errorf("%w; the image needs the package mariadb-server", err)
 	}
+	if _, err := service.VolumePath(n, volumeName); err != nil {
+		return err
+	}
 	if err := s.makeData(ctx, h, p); err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 
 	"conpaas/agent/host"
 	"conpaas/agent/service"
-	"conpaas/agent/services/conf"
 	"conpaas/agent/services/haproxy"
 	"conpaas/client/api"
 )
@@ -29,7 +28,7 @@ func (s *Half) Status(ctx context.Context, h *host.Host, n service.Node, roles [
 			broken[r.Role] = err
 		}
 	}
-	all := []api.RoleStatus{s.serverStatus(ctx, h, p, want.server), s.proxyStatus(ctx, h, want.proxy)}
+	all := []api.RoleStatus{s.serverStatus(ctx, h, n, p, want.server), s.proxyStatus(ctx, h, want.proxy)}
 	for i, r := range all {
 		if err := broken[r.Role]; err != nil {
 			all[i].State, all[i].Reason = api.RoleFailed, err.Error()
@@ -63,21 +62,25 @@ func (s *Half) proxyStatus(ctx context.Context, h *host.Host, want *api.MySQLPro
 	case !known:
 		status.State, status.Reason = api.RoleStarting, "haproxy has not been started yet"
 	case state.PID == 0:
-		status.State, status.Reason = api.RoleFailed, "haproxy does not run: "+state.Error+conf.LastWords(h, haproxy.Name)
+		status.State, status.Reason = api.RoleFailed, "haproxy does not run: "+state.Error+h.Logs().LastWords(haproxy.Name)
 	case trouble == nil:
 	case settling:
 		status.State, status.Reason = api.RoleStarting, trouble.Error()
 	default:
-		status.State, status.Reason = api.RoleFailed, trouble.Error()+conf.LastWords(h, haproxy.Name)
+		status.State, status.Reason = api.RoleFailed, trouble.Error()+h.Logs().LastWords(haproxy.Name)
 	}
 	return status
 }
 
-func (s *Half) serverStatus(ctx context.Context, h *host.Host, p paths, want *api.MySQLConfig) api.RoleStatus {
+func (s *Half) serverStatus(ctx context.Context, h *host.Host, n service.Node, p paths, want *api.MySQLConfig) api.RoleStatus {
 	if want == nil {
 		return ended(h, api.RoleMySQL, mysqld, checker)
 	}
 	status := api.RoleStatus{Role: api.RoleMySQL, State: api.RoleStarting}
+	if _, err := service.VolumePath(n, volumeName); err != nil { // what is on it nobody knows
+		status.Reason = err.Error()
+		return status
+	}
 	state, known := h.Service().State(mysqld)
 	if state.PID != 0 {
 		status.PIDs = []int{state.PID}
@@ -101,7 +104,7 @@ func (s *Half) serverStatus(ctx context.Context, h *host.Host, p paths, want *ap
 		}
 		status.Reason = "the database is not in the cluster yet: " + trouble.Error()
 		if state.PID == 0 {
-			status.Reason = "the database does not run: " + state.Error + conf.LastWords(h, mysqld)
+			status.Reason = "the database does not run: " + state.Error + h.Logs().LastWords(mysqld)
 		}
 	}
 	if trouble != nil {

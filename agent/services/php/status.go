@@ -10,7 +10,6 @@ import (
 
 	"conpaas/agent/host"
 	"conpaas/agent/service"
-	"conpaas/agent/services/conf"
 	"conpaas/agent/services/haproxy"
 	"conpaas/client/api"
 )
@@ -59,12 +58,12 @@ func (s *Half) roleStatus(h *host.Host, role api.Role, is bool, facts api.PHPFac
 		case !known:
 			status.State, status.Reason = api.RoleStarting, p.name+" has not been started yet"
 		case state.PID == 0:
-			status.State, status.Reason = api.RoleFailed, fmt.Sprintf("%s does not run: %s%s", p.name, state.Error, conf.LastWords(h, p.name))
+			status.State, status.Reason = api.RoleFailed, fmt.Sprintf("%s does not run: %s%s", p.name, state.Error, h.Logs().LastWords(p.name))
 		case p.trouble == nil:
 		case s.settling(p.name, state):
 			status.State, status.Reason = api.RoleStarting, p.trouble.Error()
 		default:
-			status.State, status.Reason = api.RoleFailed, p.trouble.Error()+conf.LastWords(h, p.name)
+			status.State, status.Reason = api.RoleFailed, p.trouble.Error()+h.Logs().LastWords(p.name)
 		}
 	}
 	return status
