@@ -2,9 +2,11 @@ package command
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"sync"
 
@@ -81,10 +83,25 @@ func (a *applier) do(ctx context.Context, s manifest.Step) (op api.Operation, er
 		return op, err
 	case manifest.AddService:
 		service, _ := a.want.Find(s.Service)
-		_, err := c.AddService(ctx, a.application, api.ServiceCreate{Type: service.Type, Name: service.Name, Cloud: service.Cloud, Settings: s.Values})
+		_, err := c.AddService(ctx, a.application, api.ServiceCreate{Type: service.Type, Name: service.Name, Cloud: service.Cloud, Settings: s.Settings})
 		return op, err
 	case manifest.Configure:
-		return c.Configure(ctx, a.application, s.Service, s.Values)
+		return c.Configure(ctx, a.application, s.Service, s.Settings)
+	case manifest.SetEnvironment:
+		for _, name := range s.Make {
+			s.Environment.Secrets[name] = api.Secret(rand.Text())
+		}
+		return c.ChangeEnvironment(ctx, a.application, s.Service, s.Environment)
+	case manifest.SetScript:
+		text, err := readFile(a.sources.all[s.Name].path, api.ScriptMax+1)
+		if err == nil {
+			_, err = c.SetScript(ctx, a.application, s.Service, api.ScriptChange{Script: api.Secret(text)})
+		}
+		return op, err
+	case manifest.SetPassword:
+		return c.SetSecret(ctx, a.application, s.Service, passwordSecret, s.Password)
+	case manifest.LoadDump:
+		return op, a.load(ctx, s)
 	case manifest.UploadCode:
 		return a.upload(ctx, s)
 	case manifest.EnableCode:
@@ -117,6 +134,20 @@ func (a *applier) upload(ctx context.Context, s manifest.Step) (op api.Operation
 		return op, err
 	}
 	return a.client.Operation(ctx, v.Operation)
+}
+
+// load loads a dump where there is no database yet.
+func (a *applier) load(ctx context.Context, s manifest.Step) error {
+	file, err := os.Open(a.sources.all[s.Name].path)
+	if err != nil {
+		return err
+	}
+	done, err := a.client.Act(ctx, a.application, s.Service, api.MySQLLoadDump, url.Values{api.ParamNew: {api.SwitchOn}}, file)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, done)
+	return errors.Join(err, done.Close())
 }
 
 // change adds and removes machines. Where it does both it waits for the new ones first.

@@ -83,6 +83,18 @@ type exporter struct {
 }
 
 func (e *exporter) service(ctx context.Context, s *manifest.Service) error {
+	if e.live.Scripts[s.Name] != "" {
+		s.StartupScript = fileName(s.Name) + "-startup"
+		if e.folder != "" {
+			script, err := e.client.Script(ctx, e.application, s.Name)
+			if err == nil {
+				err = writeNew(filepath.Join(e.folder, s.StartupScript), strings.NewReader(script.Script.Reveal()))
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
 	sum := e.live.Archives[s.Name]
 	if sum == "" {
 		return nil

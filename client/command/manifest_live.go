@@ -2,6 +2,8 @@ package command
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	"conpaas/client/api"
@@ -43,16 +45,53 @@ func liveApplication(ctx context.Context, c *director.Client, ref string) (*mani
 	return live, a, nil
 }
 
+// passwordSecret is the secret of a service that the key Password of a manifest sets.
+const passwordSecret = "password"
+
+func sumOf(text api.Secret) string {
+	sum := sha256.Sum256([]byte(text.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
 func liveService(ctx context.Context, c *director.Client, live *manifest.Live, kinds []api.ServiceKind, s api.Service) (one manifest.Service, err error) {
 	one = manifest.Service{
 		Name: s.Name, Type: s.Type, Cloud: s.Cloud, StartupInstances: s.Nodes, Settings: s.Settings,
 		Start: s.State != api.StateInit && s.State != api.StateStopped && s.State != api.StateEpilogue,
 	}
+	application, id := s.Application.String(), s.ID.String()
+	env, err := c.Environment(ctx, application, id)
+	if err != nil {
+		return one, err
+	}
+	one.Links = env.Links
+	one.Environment, one.Secrets = make(map[string]string), make(map[string]api.Secret)
+	for _, v := range env.Variables {
+		switch v.From {
+		case api.FromVariable:
+			one.Environment[v.Name] = v.Value
+		case api.FromSecret:
+			one.Secrets[v.Name] = manifest.Masked
+		case api.FromLink: // it comes back by itself
+		}
+	}
+	script, err := c.Script(ctx, application, id)
+	switch {
+	case err == nil:
+		live.Scripts[s.Name] = sumOf(script.Script)
+	case api.CodeFrom(err) != api.CodeNotFound:
+		return one, err
+	}
 	for _, k := range kinds {
-		if k.Type != s.Type || !k.Hosting {
+		if k.Type != s.Type {
 			continue
 		}
-		versions, err := c.CodeVersions(ctx, s.Application.String(), s.ID.String())
+		if secret, ok := k.FindSecret(passwordSecret); ok && secret.Settable {
+			one.Password = manifest.Masked
+		}
+		if !k.Hosting {
+			continue
+		}
+		versions, err := c.CodeVersions(ctx, application, id)
 		if err != nil {
 			return one, err
 		}

@@ -42,7 +42,7 @@ type Service struct {
 	Settings         map[string]string
 	Environment      map[string]string
 	Secrets          map[string]api.Secret
-	Links            []string // names of services
+	Links            []string // names of services; none: all that offer something
 }
 
 // Find gives the service of that name.

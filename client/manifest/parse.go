@@ -130,7 +130,6 @@ func (p *parser) service(t tree, path string) Service {
 			}
 		}},
 		{"Links", func(t tree, path string) {
-			s.Links = []string{} // none, where nothing is said: all
 			p.list(t, path, func(t tree, path string) {
 				var name string
 				p.text(&name)(t, path)

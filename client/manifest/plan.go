@@ -31,11 +31,8 @@ type Verb string
 const (
 	CreateApplication Verb = "create application"
 	AddService        Verb = "add service"
-	SetLinks          Verb = "set links"
+	SetEnvironment    Verb = "set environment"
 	SetScript         Verb = "set start-up script"
-	SetVariable       Verb = "set variable"
-	SetSecret         Verb = "set secret"
-	MakeSecret        Verb = "make secret"
 	SetPassword       Verb = "set password"
 	Configure         Verb = "configure"
 	UploadCode        Verb = "upload code"
@@ -53,11 +50,12 @@ type Step struct {
 	Service string // name; "" for the application itself
 	Text    string // for people; no secret is in it
 
-	Name   string            // of a variable or a secret; the version of EnableCode; the file of an archive, script or dump
-	Value  api.Secret        // of a variable, secret or password
-	Values map[string]string // settings
-	Nodes  map[api.Role]int  // ChangeNodes: how many more, or fewer where negative
-	Links  []string
+	Name        string                // the version of EnableCode; the file of an archive, script or dump
+	Password    api.Secret            // SetPassword
+	Settings    map[string]string     // AddService, Configure
+	Nodes       map[api.Role]int      // ChangeNodes: how many more, or fewer where negative
+	Environment api.EnvironmentChange // SetEnvironment
+	Make        []string              // SetEnvironment: secrets to be made beside it
 }
 
 // Plan gives the steps that make an application what a complete and checked manifest says; none when it is that already.
@@ -71,7 +69,7 @@ func Plan(live *Live, want Manifest, digests Digests, kinds []api.ServiceKind, p
 	}
 	for _, s := range want.Services { // all of them first: links need them
 		if _, there := p.live.Find(s.Name); !there {
-			p.add(Step{Verb: AddService, Service: s.Name, Values: s.Settings, Text: fmt.Sprintf("a service of type %s is added%s", s.Type, on(s.Cloud))})
+			p.add(Step{Verb: AddService, Service: s.Name, Settings: s.Settings, Text: fmt.Sprintf("a service of type %s is added%s", s.Type, on(s.Cloud))})
 		}
 	}
 	for _, s := range want.Services {
@@ -120,27 +118,12 @@ func on(cloud string) string {
 
 func (p *planner) service(s Service) {
 	now, there := p.live.Find(s.Name)
-	if s.Links != nil && (!there || !slices.Equal(slices.Sorted(slices.Values(s.Links)), slices.Sorted(slices.Values(now.Links))) || now.Links == nil) {
-		p.add(Step{Verb: SetLinks, Service: s.Name, Links: s.Links, Text: "it is linked with " + list(s.Links)})
-	}
+	p.environment(s, now)
 	if s.StartupScript != "" && p.digests[s.StartupScript] != p.live.Scripts[s.Name] {
 		p.add(Step{Verb: SetScript, Service: s.Name, Name: s.StartupScript, Text: "new machines run the start-up script " + s.StartupScript})
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
-		if value := s.Environment[name]; now.Environment[name] != value || !has(now.Environment, name) {
-			p.add(Step{Verb: SetVariable, Service: s.Name, Name: name, Value: api.Secret(value), Text: fmt.Sprintf("variable %s=%s", name, value)})
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Secrets)) {
-		switch {
-		case s.Secrets[name] == Masked && !has(now.Secrets, name):
-			p.add(Step{Verb: MakeSecret, Service: s.Name, Name: name, Text: fmt.Sprintf("secret %s is made", name)})
-		case s.Secrets[name] != Masked:
-			p.add(Step{Verb: SetSecret, Service: s.Name, Name: name, Value: s.Secrets[name], Text: fmt.Sprintf("secret %s=%s", name, Masked)})
-		}
-	}
 	if s.Password != "" && s.Password != Masked {
-		p.add(Step{Verb: SetPassword, Service: s.Name, Value: s.Password, Text: "password " + Masked})
+		p.add(Step{Verb: SetPassword, Service: s.Name, Password: s.Password, Text: "password " + Masked})
 	}
 	if there {
 		p.configure(s, now)
@@ -150,6 +133,53 @@ func (p *planner) service(s Service) {
 	if s.Dump != "" {
 		p.add(Step{Verb: LoadDump, Service: s.Name, Name: s.Dump, Text: s.Dump + " is loaded, unless there is something in the database already"})
 	}
+}
+
+// environment sets variables, secrets and links, all at once. Whether a secret is so already nobody sees.
+func (p *planner) environment(s, now Service) {
+	step := Step{Verb: SetEnvironment, Service: s.Name, Environment: api.EnvironmentChange{Set: map[string]string{}, Secrets: map[string]api.Secret{}}}
+	var text []string
+	for _, name := range slices.Sorted(maps.Keys(s.Environment)) {
+		if value, there := now.Environment[name]; !there || value != s.Environment[name] {
+			step.Environment.Set[name] = s.Environment[name]
+			text = append(text, name+"="+s.Environment[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Secrets)) {
+		_, there := now.Secrets[name]
+		switch {
+		case s.Secrets[name] != Masked:
+			step.Environment.Secrets[name] = s.Secrets[name]
+			text = append(text, name+"="+Masked)
+		case !there:
+			step.Make = append(step.Make, name)
+			text = append(text, "a new secret "+name)
+		}
+	}
+	if s.Links != nil {
+		step.Environment.Link = without(s.Links, now.Links)
+		step.Environment.Unlink = without(now.Links, s.Links)
+		for _, name := range step.Environment.Link {
+			text = append(text, "linked with "+name)
+		}
+		for _, name := range step.Environment.Unlink {
+			text = append(text, "no longer linked with "+name)
+		}
+	}
+	if len(text) > 0 {
+		step.Text = strings.Join(text, ", ")
+		p.add(step)
+	}
+}
+
+// without gives the names that others do not have.
+func without(names, others []string) (left []string) {
+	for _, name := range names {
+		if !slices.Contains(others, name) {
+			left = append(left, name)
+		}
+	}
+	return left
 }
 
 func (p *planner) configure(s, now Service) {
@@ -162,7 +192,7 @@ func (p *planner) configure(s, now Service) {
 		}
 	}
 	if len(values) > 0 {
-		p.add(Step{Verb: Configure, Service: s.Name, Values: values, Text: "settings " + strings.Join(text, ", ")})
+		p.add(Step{Verb: Configure, Service: s.Name, Settings: values, Text: "settings " + strings.Join(text, ", ")})
 	}
 }
 
@@ -217,16 +247,4 @@ func (p *planner) beginnings(t api.ServiceType) map[api.Role]int {
 		}
 	}
 	return nodes
-}
-
-func list(names []string) string {
-	if len(names) == 0 {
-		return "nothing"
-	}
-	return strings.Join(names, ", ")
-}
-
-func has[V any](m map[string]V, name string) bool {
-	_, ok := m[name]
-	return ok
 }

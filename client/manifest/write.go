@@ -30,7 +30,7 @@ type written struct {
 	Settings         map[string]string `json:"Settings,omitempty" yaml:"Settings,omitempty"`
 	Environment      map[string]string `json:"Environment,omitempty" yaml:"Environment,omitempty"`
 	Secrets          map[string]string `json:"Secrets,omitempty" yaml:"Secrets,omitempty"`
-	Links            *[]string         `json:"Links,omitempty" yaml:"Links,omitempty"` // none is not the same as nothing said
+	Links            []string          `json:"Links,omitempty" yaml:"Links,omitempty"`
 }
 
 // document masks the secrets.
@@ -39,10 +39,7 @@ func (m Manifest) document() document {
 	for _, s := range m.Services {
 		w := written{
 			ServiceName: s.Name, Type: s.Type, Cloud: s.Cloud, StartupInstances: s.StartupInstances, StartupScript: s.StartupScript,
-			Archive: s.Archive, Dump: s.Dump, Settings: s.Settings, Environment: s.Environment,
-		}
-		if s.Links != nil {
-			w.Links = &s.Links
+			Archive: s.Archive, Dump: s.Dump, Settings: s.Settings, Environment: s.Environment, Links: s.Links,
 		}
 		if s.Start {
 			w.Start = 1
