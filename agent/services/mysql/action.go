@@ -193,7 +193,7 @@ func looksLikeSQL(dump *bufio.Reader) error {
 func failure(words []byte) string {
 	text := conf.Words(words)
 	switch {
-	case strings.Contains(text, "ENFORCE_STORAGE_ENGINE"):
+	case strings.Contains(text, "ENFORCE_STORAGE_ENGINE"), strings.Contains(text, "NO_ENGINE_SUBSTITUTION"):
 		text += "; only InnoDB tables are replicated: write ENGINE=InnoDB in the dump"
 	case strings.Contains(text, "No database selected"):
 		text += "; make the dump with --databases, or begin it with CREATE DATABASE and USE"
