@@ -139,7 +139,7 @@ func LoadDump(ctx context.Context, h *host.Host, _ service.Node, in io.Reader) (
 	}
 	defer func() { err = errors.Join(err, h.Run().Remove(secret)) }()
 	words, exit, err := h.Command(ctx, host.Command{Path: path, In: dump, Args: []string{
-		"--defaults-file=" + h.Run().Path(secret), "--socket=" + filepath.Join(p.run, socketFile), "--batch", "--silent", "--sandbox", "--binary-mode",
+		"--defaults-file=" + h.Run().Path(secret), "--socket=" + filepath.Join(p.run, socketFile), "--batch", "--silent", "--skip-print-query-on-error", "--sandbox", "--binary-mode",
 		"--default-character-set=utf8mb4", "--max-allowed-packet=1G",
 	}})
 	if exit != 0 {
@@ -197,7 +197,7 @@ func failure(words []byte) string {
 		text += "; only InnoDB tables are replicated: write ENGINE=InnoDB in the dump"
 	case strings.Contains(text, "No database selected"):
 		text += "; make the dump with --databases, or begin it with CREATE DATABASE and USE"
-	case strings.Contains(text, "Access denied"):
+	case strings.Contains(text, "Access denied"), strings.Contains(text, "command denied"):
 		text += "; leave out the server's own databases, and what needs rights on the whole server"
 	}
 	return text
