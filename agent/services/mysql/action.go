@@ -178,7 +178,7 @@ func LoadDump(ctx context.Context, h *host.Host, _ service.Node, in io.Reader) (
 	}
 	defer func() { err = errors.Join(err, h.Run().Remove(secret)) }()
 	words, exit, err := h.Command(ctx, host.Command{Path: path, In: dump, Args: []string{
-		"--defaults-file=" + h.Run().Path(secret), "--socket=" + filepath.Join(p.run, socketFile), "--batch", "--silent", "--sandbox", "--binary-mode",
+		"--defaults-file=" + h.Run().Path(secret), "--socket=" + filepath.Join(p.run, socketFile), "--batch", "--silent", "--skip-print-query-on-error", "--sandbox", "--binary-mode",
 		"--default-character-set=utf8mb4", "--max-allowed-packet=1G",
 	}})
 	if exit != 0 {
@@ -232,11 +232,11 @@ func looksLikeSQL(dump *bufio.Reader) error {
 func failure(words []byte) string {
 	text := conf.Words(words)
 	switch {
-	case strings.Contains(text, "ENFORCE_STORAGE_ENGINE"):
+	case strings.Contains(text, "ENFORCE_STORAGE_ENGINE"), strings.Contains(text, "NO_ENGINE_SUBSTITUTION"):
 		text += "; only InnoDB tables are replicated: write ENGINE=InnoDB in the dump"
 	case strings.Contains(text, "No database selected"):
 		text += "; make the dump with --databases, or begin it with CREATE DATABASE and USE"
-	case strings.Contains(text, "Access denied"):
+	case strings.Contains(text, "Access denied"), strings.Contains(text, "command denied"):
 		text += "; leave out the server's own databases, and what needs rights on the whole server"
 	}
 	return text

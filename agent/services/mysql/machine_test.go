@@ -263,6 +263,17 @@ func (m *machine) program(port uint16) *sql.DB {
 	return db
 }
 
+// root gives a connection as root has it.
+func (m *machine) asRoot() *sql.DB {
+	m.t.Helper()
+	db, err := open(m.host.Run().Path(runDir+"/"+socketFile), "root")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(func() { db.Close() })
+	return db
+}
+
 func (m *machine) exec(db *sql.DB, statements ...string) {
 	m.t.Helper()
 	for _, s := range statements {

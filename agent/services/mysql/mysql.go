@@ -44,6 +44,7 @@ const (
 // Half is the agent half.
 type Half struct {
 	reloaded time.Time // when HAProxy was last told to take over a configuration
+	served   int       // the HAProxy that has seen a server that can be used
 }
 
 var (

@@ -3,7 +3,6 @@ package mysql
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"strings"
@@ -66,15 +65,32 @@ func (s *Half) applyProxy(ctx context.Context, h *host.Host, _ paths, want api.M
 	return err
 }
 
-// proxyTrouble tells what is wrong with HAProxy, nil for nothing.
-func proxyTrouble(ctx context.Context, h *host.Host, want api.MySQLProxyConfig) error {
+// proxyTrouble tells what is wrong with HAProxy, nil for nothing. One that was started has to see a server that can be used first;
+// later it is no fault of its own that there is none.
+func (s *Half) proxyTrouble(ctx context.Context, h *host.Host, want api.MySQLProxyConfig, pid int) error {
 	_, mark, err := renderProxy(h, want)
 	if err != nil {
 		return err
 	}
 	now, err := instance(h).Mark(ctx)
 	if err == nil && now != mark {
-		err = fmt.Errorf("haproxy has not taken over its configuration yet")
+		err = errors.New("haproxy has not taken over its configuration yet")
 	}
-	return err
+	if err != nil || s.served == pid {
+		return err
+	}
+	answer, err := haproxy.Ask(ctx, instance(h).Socket, "show stat")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(answer) { // servers,BACKEND,…: the 18th is its status
+		if f := strings.Split(line, ","); len(f) > 17 && f[1] == "BACKEND" && f[17] == "UP" {
+			s.served = pid
+			return nil
+		}
+	}
+	return errNoServer
 }
+
+// errNoServer is of an HAProxy that may do its work when there is a database.
+var errNoServer = errors.New("no database can be used yet")

@@ -57,14 +57,14 @@ func (s *Half) proxyStatus(ctx context.Context, h *host.Host, want *api.MySQLPro
 	if state.PID != 0 {
 		status.PIDs = []int{state.PID}
 	}
-	trouble := proxyTrouble(ctx, h, *want)
+	trouble := s.proxyTrouble(ctx, h, *want, state.PID)
 	switch settling := time.Since(s.reloaded) < settleTime || state.Restarts == 0 && time.Since(state.Since) < settleTime; {
 	case !known:
 		status.State, status.Reason = api.RoleStarting, "haproxy has not been started yet"
 	case state.PID == 0:
 		status.State, status.Reason = api.RoleFailed, "haproxy does not run: "+state.Error+h.Logs().LastWords(haproxy.Name)
 	case trouble == nil:
-	case settling:
+	case settling, errors.Is(trouble, errNoServer):
 		status.State, status.Reason = api.RoleStarting, trouble.Error()
 	default:
 		status.State, status.Reason = api.RoleFailed, trouble.Error()+h.Logs().LastWords(haproxy.Name)

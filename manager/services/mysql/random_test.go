@@ -25,6 +25,10 @@ func TestAnyOrderOfEvents(t *testing.T) {
 			}
 			return &box{dead: true}
 		}
+		if rapid.Bool().Draw(t, "settled") {
+			w.spec.Nodes[api.RoleMySQL] = rapid.IntRange(1, 4).Draw(t, "at first")
+			w.quiet()
+		}
 		event := func(f func(*rapid.T)) func(*rapid.T) {
 			return func(t *rapid.T) {
 				f(t)

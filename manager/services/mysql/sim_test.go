@@ -216,8 +216,8 @@ func (w *world) direct() {
 			have[b.info.Role]++
 		}
 	}
-	for r, count := range w.plan.Wanted {
-		for range count - have[r] {
+	for _, r := range []api.Role{api.RoleMySQL, api.RoleGLB} {
+		for range w.plan.Wanted[r] - have[r] {
 			w.add(r)
 		}
 	}

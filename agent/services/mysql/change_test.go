@@ -1,0 +1,87 @@
+package mysql
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"conpaas/client/api"
+)
+
+// A running server takes over a password and settings; agents come and go; what is left of a cluster begins it again, and a
+// number that was done is not done again.
+func TestChangesOfARunningServer(t *testing.T) {
+	l := newLab(t)
+	one := l.machine()
+	waits := one.config(func(c *api.MySQLConfig) { c.Start = false })
+	// An agent that was killed while it made the database leaves a part of one beside its place.
+	half := filepath.Join(one.root, "var/lib/conpaas", stateDir, "volume", newDataDir)
+	if err := os.MkdirAll(filepath.Join(half, "mysql"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	one.apply(waits)
+	one.begin(1)
+	running, _ := one.host.Service().State(mysqld)
+	one.restart()
+	one.apply(one.config(nil))
+	one.await(api.RoleMySQL, "it goes on", ready)
+	if now, _ := one.host.Service().State(mysqld); now.PID != running.PID {
+		t.Errorf("the server was started again with its agent: %d, then %d", running.PID, now.PID)
+	}
+
+	db := one.program(3307)
+	one.exec(db, "CREATE DATABASE shop", "CREATE TABLE shop.t (n INT PRIMARY KEY)", "INSERT INTO shop.t VALUES (1)")
+	one.apply(one.config(func(c *api.MySQLConfig) {
+		c.Password = "another secret"
+		c.Settings = map[string]string{"max_connections": "77", "innodb_buffer_pool_size": "32M", "slow_query_log": "On", "long_query_time": "1"}
+	}))
+	one.await(api.RoleMySQL, "it has them", ready)
+	var connections, slow int
+	if err := one.asRoot().QueryRowContext(t.Context(), "SELECT @@max_connections, @@slow_query_log").Scan(&connections, &slow); err != nil || connections != 77 || slow != 1 {
+		t.Errorf("it has %d connections and the log %d, %v", connections, slow, err)
+	}
+	if err := one.program(3307).PingContext(t.Context()); err == nil {
+		t.Error("the old password is good still")
+	}
+	one.apply(one.config(nil))
+	one.await(api.RoleMySQL, "it is as before", ready)
+	one.exec(one.program(3307), "SELECT 1")
+
+	// Of two the second is lost: the first takes no changes until it is told that nobody else does.
+	two := l.machine()
+	two.join()
+	one.apply(one.config(nil))
+	stop(t, two)
+	facts := one.await(api.RoleMySQL, "it takes no changes", func(_ api.RoleStatus, f api.MySQLFacts) bool { return !f.Primary && f.ClusterSize == 1 && f.Queue == 0 })
+	if facts.Position == "" || facts.Bootstraps != 1 {
+		t.Errorf("it says %+v", facts)
+	}
+	again := func(n uint64, from string) {
+		one.apply(one.config(func(c *api.MySQLConfig) { c.Bootstrap, c.From = n, from }))
+	}
+	again(1, facts.Position) // it was done
+	if _, f := one.status(api.RoleMySQL); f.Primary || f.Bootstraps != 1 {
+		t.Errorf("an old number: %+v", f)
+	}
+	again(2, api.MySQLNoData) // it was decided on something else
+	if _, f := one.status(api.RoleMySQL); f.Primary || f.Bootstraps != 2 {
+		t.Errorf("another position: %+v", f)
+	}
+	again(3, facts.Position)
+	one.await(api.RoleMySQL, "it has begun again", func(s api.RoleStatus, f api.MySQLFacts) bool { return ready(s, f) && f.Bootstraps == 3 })
+	if got := one.rows(); got != "1" {
+		t.Errorf("it has the rows %q", got)
+	}
+	one.apply()
+	one.await(api.RoleMySQL, "it is drained", func(s api.RoleStatus, _ api.MySQLFacts) bool { return s.State == api.RoleDrained })
+}
+
+// stop stops the process of a server as a lost machine does: the others hear nothing.
+func stop(t *testing.T, m *machine) {
+	t.Helper()
+	t.Cleanup(m.kill)
+	if err := m.host.Service().Signal(mysqld, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,161 @@
+package mysql
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"conpaas/client/api"
+)
+
+// settled gives a world in which a service of this size serves.
+func settled(t *testing.T, servers, proxies int) *world {
+	t.Helper()
+	w := newWorld()
+	w.spec.Nodes = map[api.Role]int{api.RoleMySQL: servers, api.RoleGLB: proxies}
+	w.quiet()
+	if err := w.done(); err != nil {
+		t.Fatal(err, w.said)
+	}
+	w.said = nil
+	return w
+}
+
+func TestConfigurations(t *testing.T) {
+	w := settled(t, 2, 1)
+	server := w.machines["n1"].runs.server
+	if server == nil || server.Listen.Port() != 3307 || server.Check.Port() != 9200 || server.Password != "secret" || server.Cluster != "conpaas-s1" && server.Cluster != "conpaas-1" || server.Bootstrap != 0 || !server.Start {
+		t.Errorf("the server is %+v", server)
+	}
+	if want := []netip.Addr{w.machines["n1"].info.Overlay, w.machines["n2"].info.Overlay}; !slices.Equal(server.Members, want) {
+		t.Errorf("its cluster has the members %v, want %v", server.Members, want)
+	}
+	kind, _ := api.FindServiceKind(api.MySQL)
+	for _, s := range kind.Settings {
+		if value, ok := server.Settings[s.Name]; s.Name != "spread" && (!ok || value != s.Default) {
+			t.Errorf("setting %s is %q, want %q", s.Name, value, s.Default)
+		}
+	}
+	var proxy *api.MySQLProxyConfig
+	for _, b := range w.living() {
+		if b.info.Role == api.RoleGLB {
+			proxy = b.runs.proxy
+		} else if b.runs.proxy != nil {
+			t.Errorf("%s takes connections beside the machine of role glb", b.info.ID)
+		}
+	}
+	if proxy == nil || proxy.Listen.Port() != 3306 || len(proxy.Servers) != 2 || proxy.Servers[0].Node != "n1" || proxy.Servers[0].Address != server.Listen || proxy.Check != 9200 || proxy.Spread {
+		t.Errorf("the proxy is %+v", proxy)
+	}
+	if len(w.plan.Endpoints) > 0 || len(w.plan.Nodes["n1"].Expose) > 0 {
+		t.Error("it is published outside")
+	}
+	w.spec.Settings = map[string]string{"spread": "On", "max_connections": "99"}
+	w.quiet()
+	if w.machines["n1"].runs.server.Settings["max_connections"] != "99" {
+		t.Error("a setting has not come")
+	}
+}
+
+// Machines join one after another: the second only when the first has the data.
+func TestMachinesJoinInTurn(t *testing.T) {
+	w := settled(t, 1, 0)
+	w.spec.Nodes[api.RoleMySQL] = 4
+	w.push()
+	w.direct()
+	for _, b := range w.living() {
+		w.boot(b)
+		w.connect(b)
+	}
+	started := func() (n int) {
+		for range 3 {
+			w.push()
+			for _, b := range w.living() {
+				w.apply(b, false)
+				w.report(b)
+			}
+		}
+		for _, b := range w.living() {
+			if b.told {
+				n++
+			}
+		}
+		return n
+	}
+	for want := 2; want <= 4; {
+		if n := started(); n > want {
+			t.Fatalf("%d servers were started, want %d", n, want)
+		}
+		for _, b := range w.living() {
+			w.launch(b)
+		}
+		w.gather()
+		for _, b := range w.living() {
+			w.report(b)
+		}
+		want = min(want*2, want+2) // as many more as there are machines that give them the data
+	}
+}
+
+// A machine ends its database after the proxies have left it, and only while one that stays has the data.
+func TestMachinesLeave(t *testing.T) {
+	w := settled(t, 3, 1)
+	w.crash(w.machines["n1"]) // the only one that is to stay
+	w.report(w.machines["n1"])
+	w.spec.Nodes[api.RoleMySQL] = 1
+	for range 5 {
+		w.push()
+		w.direct()
+		for _, b := range w.living() {
+			for len(b.sent) > 0 {
+				w.apply(b, false)
+			}
+			w.report(b)
+		}
+	}
+	for _, id := range []api.NodeID{"n2", "n3"} {
+		if b := w.machines[id]; b == nil || !b.primary() {
+			t.Fatalf("%s has gone, and no machine has the data", id)
+		}
+	}
+	w.quiet()
+	if err := w.done(); err != nil {
+		t.Fatal(err)
+	}
+	unused, ended := -1, -1
+	for i, line := range w.said {
+		if strings.HasPrefix(line, "n4 applies glb n1") && !strings.Contains(line, "n2") && unused < 0 {
+			unused = i
+		}
+		if line == "n2 applies " && ended < 0 {
+			ended = i
+		}
+	}
+	if unused < 0 || ended < unused {
+		t.Errorf("n2 has ended at %d, the proxy has left it at %d:\n%s", ended, unused, strings.Join(w.said, "\n"))
+	}
+}
+
+func TestChoose(t *testing.T) {
+	w := settled(t, 3, 1)
+	choose := func(action string) (api.NodeID, error) { return Half{}.Choose(w.input(), action) }
+	if id, err := choose(api.MySQLDump); err != nil || id != "n3" {
+		t.Errorf("a dump is made by %s, %v", id, err)
+	}
+	if id, err := choose(api.MySQLLoadDump); err != nil || id != "n1" {
+		t.Errorf("a dump is loaded by %s, %v", id, err)
+	}
+	if _, err := choose("fly"); api.CodeFrom(err) != api.CodeInvalid {
+		t.Errorf("an unknown action: %v", err)
+	}
+	for _, b := range w.living() {
+		w.crash(b)
+	}
+	for _, b := range w.living() {
+		w.report(b)
+	}
+	if _, err := choose(api.MySQLDump); api.CodeFrom(err) != api.CodeUnavailable {
+		t.Errorf("without a database: %v", err)
+	}
+}
