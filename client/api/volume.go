@@ -15,7 +15,7 @@ const (
 const VolumeDir = "/var/lib/conpaas/volumes"
 
 // VolumeNameForm is the form of a volume's name, a regular expression.
-const VolumeNameForm = `[A-Za-z0-9][A-Za-z0-9_-]{0,62}`
+const VolumeNameForm = `[A-Za-z][A-Za-z0-9_-]{0,62}`
 
 // VolumeKind is the volume that every machine of a role has: a row of the catalogue.
 type VolumeKind struct {
@@ -63,7 +63,7 @@ type Volume struct {
 
 // VolumeCreate is the body of POST /v1/applications/{application}/volumes.
 type VolumeCreate struct {
-	Name    string `json:"name" doc:"1 to 63 letters, digits, - and _"`
+	Name    string `json:"name" doc:"1 to 63 letters, digits, - and _, a letter first"`
 	SizeMiB int    `json:"size_mib" doc:"MiB, from 16 to 16777216"`
 	Node    NodeID `json:"node,omitempty" doc:"Machine that is to have it at once"`
 	Cloud   string `json:"cloud,omitempty" doc:"Of the machines that can have it; default: that of the node, else of the application"`

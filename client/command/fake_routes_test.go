@@ -48,6 +48,7 @@ func (f *fake) routes() http.Handler {
 	add("GET /v1/clouds/{cloud}", "", false, func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, f.cloud()) })
 	add("POST /v1/clouds/{cloud}/check", "", false, f.check)
 	f.imageRoutes(add)
+	f.volumeRoutes(add)
 	add("GET /v1/applications", "after", false, func(w http.ResponseWriter, r *http.Request) { list(f, w, r, f.apps) })
 	add("POST /v1/applications", "", false, f.create)
 	add("GET "+app+"/shares", "after", false, f.withApp(func(w http.ResponseWriter, r *http.Request, a *api.Application) {

@@ -27,7 +27,7 @@ cps application delete shop --yes`,
 		SilenceUsage:  true,
 	},
 		newLoginCommand(g), newLogoutCommand(g), newVersionCommand(g), newStatusCommand(g),
-		newApplicationCommand(g), newServiceCommand(g), newNodeCommand(g), newCloudCommand(g), newCACommand(g), newOperationCommand(g), newUserCommand(g), newAuditCommand(g),
+		newApplicationCommand(g), newServiceCommand(g), newNodeCommand(g), newVolumeCommand(g), newCloudCommand(g), newCACommand(g), newOperationCommand(g), newUserCommand(g), newAuditCommand(g),
 		newHelloworldCommand(g), newPHPCommand(g), newMySQLCommand(g), newDirectorCommand(g), newCompletionCommand(programCPS), newInstallLinksCommand(g),
 		newExitCodesTopic(), newOutputTopic(), newFilesTopic(), newManifestsTopic(),
 	)

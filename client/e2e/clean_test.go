@@ -29,6 +29,7 @@ func TestCleanLeavesNothing(t *testing.T) {
 			w.cps("application", "create", "shop")
 			w.cps("service", "add", "helloworld", "shop")
 			w.cps("service", "start", "shop", "helloworld")
+			w.cps("volume", "create", "shop", "files", "--size", "16", "--node", string(w.served()))
 			if during := host(t); slices.Equal(during, before) {
 				t.Fatal("nothing of a running cloud is seen: this test could not fail")
 			}
@@ -44,6 +45,9 @@ func TestCleanLeavesNothing(t *testing.T) {
 			w.eventually(10*time.Second, "the host is as before", func() error {
 				if left := difference(host(t), before); len(left) > 0 {
 					return fmt.Errorf("left over:\n%s", strings.Join(left, "\n"))
+				}
+				if loops := w.loops(); len(loops) > 0 {
+					return fmt.Errorf("loop devices of %v are left", loops)
 				}
 				return nil
 			})

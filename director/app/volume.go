@@ -36,7 +36,9 @@ func (d *Director) Volumes(ctx context.Context, a Actor, ref string, p Page) (ap
 
 // Orphans gives a page of the actor's volumes that nothing needs any more; an administrator's has those of nobody, too.
 func (d *Director) Orphans(ctx context.Context, a Actor, p Page) (api.List[api.Volume], error) {
-	return d.volumePage(ctx, p, func(r *store.Read, page store.Page) ([]store.Volume, int64, error) { return r.OrphanPage(a.ID, a.Admin, page) })
+	return d.volumePage(ctx, p, func(r *store.Read, page store.Page) ([]store.Volume, int64, error) {
+		return r.OrphanPage(a.ID, a.Admin, page)
+	})
 }
 
 func (d *Director) volumePage(ctx context.Context, p Page, read func(*store.Read, store.Page) ([]store.Volume, int64, error)) (list api.List[api.Volume], err error) {
@@ -121,7 +123,7 @@ func (d *Director) CreateVolume(ctx context.Context, a Actor, ref string, in api
 func checkVolume(in api.VolumeCreate) error {
 	switch {
 	case !volumeForm.MatchString(in.Name):
-		return api.InField("name", "%.80q is no name of a volume: want 1 to 63 letters, digits, '-' and '_', a letter or digit first", in.Name)
+		return api.InField("name", "%.80q is no name of a volume: want 1 to 63 letters, digits, '-' and '_', a letter first", in.Name)
 	case volumeIDs.MatchString(in.Name):
 		return api.InField("name", "%q looks like the id of a volume; choose another name", in.Name)
 	case in.SizeMiB < api.MinVolumeMiB || in.SizeMiB > api.MaxVolumeMiB:

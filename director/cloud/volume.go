@@ -55,7 +55,7 @@ var volumeName = regexp.MustCompile(`^` + api.VolumeNameForm + `$`)
 func (s VolumeSpec) Check() string {
 	switch {
 	case !volumeName.MatchString(s.Name):
-		return "the name of a volume is 1 to 63 letters, digits, '-' and '_', and begins with a letter or digit"
+		return "the name of a volume is 1 to 63 letters, digits, '-' and '_', and begins with a letter"
 	case s.SizeMiB < api.MinVolumeMiB || s.SizeMiB > api.MaxVolumeMiB:
 		return "the size of a volume is out of bounds"
 	}

@@ -90,7 +90,7 @@ func serve(ctx context.Context, out io.Writer, g *global, o *serveOptions) (err 
 		URL: s.url().String(), CodeFrom: o.code, Arch: arch, Plan: s.config.VPN.Plan,
 		MaxVMs: s.config.MaxVMs, Relays: s.relays(), Relay: own, Clouds: s.clouds, Timing: s.timing(), Log: log,
 		Register: s.config.SelfRegistration, Credit: app.CreditRules{Initial: s.config.InitialCredit, Max: s.config.MaxCredit},
-		AuditKeep: s.config.Lives.Audit,
+		AuditKeep: s.config.Lives.Audit, VolumeKeep: s.config.Lives.Volume,
 		Certificates: app.Certificates{
 			Node: s.config.Lives.Node, Grace: s.config.Lives.Grace, Director: s.config.Lives.Director, Authority: s.config.Lives.CA,
 		},

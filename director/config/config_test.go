@@ -62,7 +62,7 @@ func local() Cloud {
 }
 
 func lives() Lives {
-	return Lives{Node: 720 * time.Hour, Grace: 2160 * time.Hour, Director: 2160 * time.Hour, CA: 87600 * time.Hour, Audit: 8760 * time.Hour}
+	return Lives{Node: 720 * time.Hour, Grace: 2160 * time.Hour, Director: 2160 * time.Hour, CA: 87600 * time.Hour, Audit: 8760 * time.Hour, Volume: 168 * time.Hour}
 }
 
 func TestLives(t *testing.T) {
@@ -71,7 +71,7 @@ func TestLives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Lives{Node: 20 * time.Second, Grace: 30 * time.Second, Director: 24 * time.Hour, CA: 8760 * time.Hour, Audit: 8760 * time.Hour}); c.Lives != want {
+	if want := (Lives{Node: 20 * time.Second, Grace: 30 * time.Second, Director: 24 * time.Hour, CA: 8760 * time.Hour, Audit: 8760 * time.Hour, Volume: 168 * time.Hour}); c.Lives != want {
 		t.Errorf("%+v, want %+v", c.Lives, want)
 	}
 	if shown := c.Show(); !strings.Contains(shown, "NODE_CERT_LIFE = 20s\nNODE_CERT_GRACE = 30s\nDIRECTOR_CERT_LIFE = 24h\nCA_LIFE = 8760h\n") {

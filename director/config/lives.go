@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// Lives says how long certificates are good, and how long the audit log is kept.
+// Lives says how long certificates are good, and how long the audit log and orphaned volumes are kept.
 type Lives struct {
 	Node     time.Duration // NODE_CERT_LIFE: of a node's certificate, which is renewed at two thirds of it
 	Grace    time.Duration // NODE_CERT_GRACE: after its end a node's certificate still opens the renewal, and nothing else
 	Director time.Duration // DIRECTOR_CERT_LIFE: of the certificate that the director shows
 	CA       time.Duration // CA_LIFE: of a certificate authority that is made from now on
 	Audit    time.Duration // AUDIT_KEEP: of an entry of the audit log
+	Volume   time.Duration // VOLUME_KEEP: of a volume that nothing needs any more
 }
 
 const (
@@ -35,6 +36,7 @@ func (l *Lives) table() []life {
 		{"DIRECTOR_CERT_LIFE", &l.Director, 90 * day, time.Minute, year, "2160h"},
 		{"CA_LIFE", &l.CA, 10 * year, day, 30 * year, "87600h"},
 		{"AUDIT_KEEP", &l.Audit, year, day, 30 * year, "8760h"},
+		{"VOLUME_KEEP", &l.Volume, 7 * day, time.Second, 10 * year, "168h"},
 	}
 }
 

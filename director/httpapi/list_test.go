@@ -4,14 +4,17 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"conpaas/client/api"
 	"conpaas/director/app"
+	"conpaas/director/directortest"
 )
 
 // list is a page of any list.
@@ -48,6 +51,7 @@ func (w *world) fillLists(t *testing.T, owner app.Actor) map[string]map[string]s
 		})
 		must(err)
 	}
+	w.leaveVolumes(t, owner)
 	for range 2 { // for the audit log
 		w.call(t, w.callers["owner"], request{method: http.MethodPatch, path: "/v1/users/{user}", values: w.values(), body: `{"affiliation":"Example"}`})
 	}
@@ -57,6 +61,41 @@ func (w *world) fillLists(t *testing.T, owner app.Actor) map[string]map[string]s
 	code := w.values()
 	code["service"] = site.ID.String()
 	return map[string]map[string]string{"list-code": code}
+}
+
+// leaveVolumes makes two volumes of shop, and two orphans.
+func (w *world) leaveVolumes(t *testing.T, owner app.Actor) {
+	t.Helper()
+	_, err := w.CreateApplication(t.Context(), owner, api.ApplicationCreate{Name: "left"})
+	for _, name := range []string{"one", "two"} {
+		for _, application := range []string{"shop", "left"} {
+			if err == nil {
+				_, err = w.CreateVolume(t.Context(), owner, application, api.VolumeCreate{Name: name, SizeMiB: 16})
+			}
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	directortest.Await(t, time.Minute, "the volumes are there", func() error {
+		list, err := w.Volumes(t.Context(), owner, "left", app.Page{})
+		for _, v := range list.Items {
+			if v.State != api.VolumeAvailable {
+				err = fmt.Errorf("volume %s is %s", v.Name, v.State)
+			}
+		}
+		return err
+	})
+	if _, err = w.DeleteApplication(t.Context(), owner, "left"); err != nil {
+		t.Fatal(err)
+	}
+	directortest.Await(t, time.Minute, "there are two orphans", func() error {
+		list, err := w.Orphans(t.Context(), owner, app.Page{})
+		if err == nil && len(list.Items) != 2 {
+			err = fmt.Errorf("there are %d", len(list.Items))
+		}
+		return err
+	})
 }
 
 // Every list is paged: with limit=1 its pages have an item each, and are together what one large page has.

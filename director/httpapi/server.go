@@ -41,6 +41,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.caRoutes()
 	s.cloudRoutes()
 	s.imageRoutes()
+	s.volumeRoutes()
 	s.applicationRoutes()
 	s.environmentRoutes()
 	s.serviceRoutes()

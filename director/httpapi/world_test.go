@@ -28,6 +28,7 @@ const (
 	ownManager     = "n1"
 	ownAgent       = "n2"
 	goneNode       = "n99"
+	ownVolume      = "v1"
 )
 
 // world is a running director with an application that is all there, and everybody who may try to call it.
@@ -86,6 +87,15 @@ func (w *world) populate(t *testing.T, owner app.Actor) {
 		_, err := w.ShareApplication(t.Context(), owner, "shop", user, api.ShareChange{Level: level}, "127.0.0.1")
 		must(err)
 	}
+	_, err = w.CreateVolume(t.Context(), owner, "shop", api.VolumeCreate{Name: "files", SizeMiB: 16})
+	must(err)
+	directortest.Await(t, 30*time.Second, "the volume is there", func() error {
+		v, err := w.Volume(t.Context(), owner, "shop", "files")
+		if err == nil && (v.State != api.VolumeAvailable || v.ID != ownVolume) {
+			err = fmt.Errorf("volume %s is %s", v.ID, v.State)
+		}
+		return err
+	})
 	nodes, err := w.ApplicationNodes(t.Context(), owner, "shop")
 	must(err)
 	w.operation = string(op.ID)
@@ -115,7 +125,7 @@ func (w *world) valuesOf(r routeInfo) map[string]string {
 // values are those of the parameters of paths that name what the owner has.
 func (w *world) values() map[string]string {
 	return map[string]string{
-		"user": ownUser, "token": ownToken, "certificate": ownCertificate, "application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation,
+		"user": ownUser, "token": ownToken, "certificate": ownCertificate, "application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation, "volume": ownVolume, "orphan": "v99",
 		"cloud": "default", "image": "i1", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "sha256": strings.Repeat("a", 64),
 	}
 }
