@@ -34,6 +34,7 @@ type Options struct {
 	Now       func() time.Time               // clock of the store; default time.Now
 	Register  bool                           // SELF_REGISTRATION
 	Credit    app.CreditRules                // default 50 and 50
+	Kinds     []api.ServiceKind              // service types; default the catalogue's
 	Uptime    func() (string, time.Duration) // of the host, as the store asks for it
 	Log       *slog.Logger                   // default: nothing is logged
 }
@@ -107,7 +108,7 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	d.Director, err = app.Open(ctx, app.Config{
 		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint, Now: o.Now, Uptime: o.Uptime}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
 		Clouds: clouds, Timing: o.Timing, Certificates: o.Lives, Log: o.Log, Relays: o.Relays,
-		Register: o.Register, Credit: o.Credit,
+		Register: o.Register, Credit: o.Credit, Kinds: o.Kinds,
 	})
 	if err != nil {
 		cancel()

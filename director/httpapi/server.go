@@ -44,6 +44,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.applicationRoutes()
 	s.serviceRoutes()
 	s.codeRoutes()
+	s.actionRoutes()
 	s.nodeRoutes()
 	s.operationRoutes()
 	s.bootstrapRoutes()
