@@ -252,10 +252,8 @@ func TestActionsEnd(t *testing.T) {
 		}, api.OperationFailed},
 	} {
 		for _, action := range []string{"dump", "load"} {
-			if name == "share" {
-				if _, err := w.ShareApplication(t.Context(), app.Actor{ID: 2, Name: "owner"}, "1", operatorUser, api.ShareChange{Level: api.ShareOperate}, "127.0.0.1"); err != nil {
-					t.Fatal(err)
-				}
+			if _, err := w.ShareApplication(t.Context(), app.Actor{ID: 2, Name: "owner"}, "1", operatorUser, api.ShareChange{Level: api.ShareOperate}, "127.0.0.1"); err != nil {
+				t.Fatal(err)
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			var in io.Reader
@@ -271,7 +269,11 @@ func TestActionsEnd(t *testing.T) {
 				}
 				done <- err
 			}()
-			<-begun
+			select {
+			case <-begun:
+			case err := <-done:
+				t.Fatalf("%s, %s: it has not begun: %v", name, action, err)
+			}
 			op := last()
 			if op.State != api.OperationRunning {
 				t.Errorf("%s, %s: the operation is %+v", name, action, op)
