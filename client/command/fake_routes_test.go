@@ -91,6 +91,7 @@ func (f *fake) routes() http.Handler {
 	}))
 	add("GET "+service+"/log", "kind lines follow", false, f.withService(func(w http.ResponseWriter, r *http.Request, _ *api.Service) { text(w, r, "service") }))
 	f.codeRoutes(add, service)
+	f.actionRoutes(add, service)
 	f.userRoutes(add)
 	f.tokenRoutes(add)
 	f.certificateRoutes(add)
