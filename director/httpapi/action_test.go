@@ -165,13 +165,19 @@ func TestActionsThatFail(t *testing.T) {
 		code    api.Code
 		says    string
 	}{
-		"refused":     {func(http.ResponseWriter, *http.Request, func(string) string) error { return api.Errorf(api.CodeThrottled, "another action runs") }, false, api.CodeThrottled, "another action"},
-		"fails later": {func(w http.ResponseWriter, _ *http.Request, _ func(string) string) error { return half(w, api.Errorf(api.CodeConflict, "Lost connection")) }, true, api.CodeConflict, "Lost connection"},
+		"refused": {func(http.ResponseWriter, *http.Request, func(string) string) error {
+			return api.Errorf(api.CodeThrottled, "another action runs")
+		}, false, api.CodeThrottled, "another action"},
+		"fails later": {func(w http.ResponseWriter, _ *http.Request, _ func(string) string) error {
+			return half(w, api.Errorf(api.CodeConflict, "Lost connection"))
+		}, true, api.CodeConflict, "Lost connection"},
 		"breaks off": {func(w http.ResponseWriter, _ *http.Request, _ func(string) string) error {
 			_ = half(w, nil)
 			panic(http.ErrAbortHandler)
 		}, true, api.CodeUnavailable, "broken its answer off"},
-		"internal": {func(w http.ResponseWriter, _ *http.Request, _ func(string) string) error { return half(w, errors.New("hunter2")) }, true, api.CodeInternal, "log"},
+		"internal": {func(w http.ResponseWriter, _ *http.Request, _ func(string) string) error {
+			return half(w, errors.New("hunter2"))
+		}, true, api.CodeInternal, "log"},
 	} {
 		w.onManager(test.manager)
 		dump, err := c.Act(t.Context(), "1", "1", "dump", nil, nil)
