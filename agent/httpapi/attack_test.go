@@ -43,7 +43,7 @@ func TestHostileManager(t *testing.T) {
 	level := wiretest.Measure()
 	epoch = wiretest.Child{
 		Client: p.Wire(node), Document: document, Few: *few, Epoch: epoch, Private: []string{a.Root},
-		Values: map[string]string{"name": "agent", "sha256": strings.Repeat("a", 64)},
+		Values: map[string]string{"name": "agent", "action": "dump", "sha256": strings.Repeat("a", 64)},
 		Bodies: map[string]string{
 			"put-spec": string(body), "exec": `{"command":["true"]}`, "patch-peers": peers, "put-trust": `{"trust":"a"}`, "put-names": `{"names":[]}`,
 		},

@@ -93,6 +93,7 @@ func (f *fake) routes() http.Handler {
 	add("GET "+service+"/log", "kind lines follow", false, f.withService(f.serviceLog))
 	f.codeRoutes(add, service)
 	f.environmentRoutes(add, service)
+	f.actionRoutes(add, service)
 	f.userRoutes(add)
 	f.tokenRoutes(add)
 	f.certificateRoutes(add)

@@ -138,6 +138,7 @@ func (o *Output) End() {
 // stream makes a request one whose body and answer may stand still for idle.
 func (r *recorder) stream(request *http.Request, idle time.Duration) {
 	r.patience = idle
+	r.Header().Set("Connection", "close")  // what is left of the body would be taken for another request
 	r.control.EnableFullDuplex()           // HTTP/2 always is
 	r.control.SetReadDeadline(time.Time{}) // each Read has one of its own
 	if paced, ok := request.Body.(*pacedBody); ok {

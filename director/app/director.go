@@ -27,16 +27,17 @@ import (
 
 // Config is what a director is made of.
 type Config struct {
-	Dir      string        // data folder
-	Store    store.Options // Published is the director's own
-	URL      string        // https://host:port by which users and machines know the director
-	CodeFrom string        // folder with the programs that machines download
-	Arch     string        // their architecture as uname -m says
-	Plan     vpn.Plan      // of every application's network
-	Relays   []api.Relay   // of VPN_BOOTSTRAP_NODES, for every application
-	Relay    RelayConfig   // the director's own
-	Clouds   []Cloud       // the first is the default
-	MaxVMs   int           // machines of the installation on all clouds; 0: no limit
+	Dir      string            // data folder
+	Store    store.Options     // Published is the director's own
+	URL      string            // https://host:port by which users and machines know the director
+	CodeFrom string            // folder with the programs that machines download
+	Arch     string            // their architecture as uname -m says
+	Plan     vpn.Plan          // of every application's network
+	Relays   []api.Relay       // of VPN_BOOTSTRAP_NODES, for every application
+	Relay    RelayConfig       // the director's own
+	Clouds   []Cloud           // the first is the default
+	Kinds    []api.ServiceKind // service types; nil: the catalogue's
+	MaxVMs   int               // machines of the installation on all clouds; 0: no limit
 	Timing   Timing
 	Credit   CreditRules
 	Register bool // whoever reaches the director may make an account: SELF_REGISTRATION
@@ -124,6 +125,7 @@ type Director struct {
 	logins    *auth.Limiter
 	passwords *auth.Passwords
 	auditor   *auditor
+	actions   actions
 
 	mu      sync.Mutex
 	workers map[api.ApplicationID]*worker
@@ -140,6 +142,9 @@ func Open(ctx context.Context, c Config) (_ *Director, err error) {
 		places:  make(map[string]*place), caNews: make(chan struct{}, 1),
 	}
 	d.config.VolumeKeep = cmp.Or(c.VolumeKeep, volumeKeep)
+	if d.config.Kinds == nil {
+		d.config.Kinds = api.Catalogue()
+	}
 	d.config.Timing, d.config.Certificates = c.Timing.withDefaults(), c.Certificates.withDefaults()
 	if d.url, err = url.Parse(c.URL); err != nil || d.url.Scheme != "https" || d.url.Hostname() == "" {
 		return nil, fmt.Errorf("DIRECTOR_URL %q: want https://host:port", c.URL)

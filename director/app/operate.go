@@ -47,7 +47,7 @@ func (w *worker) operate(ctx context.Context, s *snapshot, seen observed, next *
 			}
 			continue
 		}
-		if progress := progressOf(s, op); progress != op.Progress {
+		if progress := w.progressOf(s, op); progress != op.Progress {
 			err := w.d.store.Update(ctx, "operation.progress", func(tx *store.Tx) error {
 				_, err := tx.NoteOperation(op.ID, progress, "")
 				return err
@@ -120,6 +120,8 @@ func (w *worker) outcome(s *snapshot, seen observed, op store.Operation, next *d
 		if op.Kind == api.OpServiceStop {
 			done = w.serviceSettled(s, s.services[i], seen)
 		}
+	case api.OpServiceAction:
+		return w.actionOutcome(op, next)
 	case api.OpServiceCode, api.OpServiceConfigure:
 		if i < 0 {
 			return life.OperationCancel, &store.Failure{Code: api.CodeConflict, Detail: "the service was removed meanwhile"}
@@ -178,9 +180,12 @@ func finished(op store.Operation) (life.OperationEvent, *store.Failure) {
 }
 
 // progressOf tells how far an operation is, for example "5 machines: 3 ready, 2 booting".
-func progressOf(s *snapshot, op store.Operation) string {
+func (w *worker) progressOf(s *snapshot, op store.Operation) string {
 	if onVolume(op.Kind) {
 		return volumeProgress(s, op)
+	}
+	if r := w.d.actions.find(op.ID); r != nil {
+		return r.kind.Name + ": " + r.progress()
 	}
 	nodes := s.nodes
 	if op.Service != 0 {

@@ -111,7 +111,7 @@ func (d *Director) WatchOperation(ctx context.Context, a Actor, id api.Operation
 }
 
 // CancelOperation ends an operation. Machines that it has added and that are ready stay; the others are no longer
-// wanted. A version that is being checked is no longer wanted, unless it gets requests already. What removes or stops cannot
+// wanted. A version that is being checked is no longer wanted, unless it gets requests already. An action is broken off. What removes or stops cannot
 // be taken back.
 func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.OperationID) (out api.Operation, err error) {
 	var op store.Operation
@@ -122,7 +122,7 @@ func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.Operatio
 		if op.State.Final() {
 			return api.Errorf(api.CodeConflict, "operation %s has ended already: %s", id, op.State)
 		}
-		if !growing(op.Kind) && op.Kind != api.OpServiceCode {
+		if !growing(op.Kind) && op.Kind != api.OpServiceCode && op.Kind != api.OpServiceAction {
 			return api.Errorf(api.CodeConflict, "operation %s (%s) cannot be cancelled; start or add again when it has ended", id, op.Kind)
 		}
 		switch op.Kind {
@@ -147,6 +147,7 @@ func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.Operatio
 	if err != nil {
 		return out, problem(err)
 	}
+	d.actions.cancel(op.ID)
 	d.wakeFor(ctx, op.Application)
 	return out, nil
 }

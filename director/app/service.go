@@ -79,7 +79,7 @@ func (d *Director) showService(r *store.Read, s store.Service) (api.Service, err
 
 // AddService adds a service to an application; it has no machine until it is started.
 func (d *Director) AddService(ctx context.Context, a Actor, ref string, in api.ServiceCreate) (out api.Service, err error) {
-	kind, err := serviceKind(in.Type)
+	kind, err := d.serviceKind(in.Type)
 	if err != nil {
 		return out, err
 	}
@@ -130,20 +130,19 @@ func (d *Director) AddService(ctx context.Context, a Actor, ref string, in api.S
 }
 
 // ServiceKinds gives a page of the service types that can be added.
-func ServiceKinds(p Page) (api.List[api.ServiceKind], error) {
-	return pageOf(api.Catalogue(), p, func(k api.ServiceKind) string { return string(k.Type) })
+func (d *Director) ServiceKinds(p Page) (api.List[api.ServiceKind], error) {
+	return pageOf(d.config.Kinds, p, func(k api.ServiceKind) string { return string(k.Type) })
 }
 
-func serviceKind(t api.ServiceType) (api.ServiceKind, error) {
-	kind, ok := api.FindServiceKind(t)
-	if ok {
-		return kind, nil
-	}
+func (d *Director) serviceKind(t api.ServiceType) (api.ServiceKind, error) {
 	var known []string
-	for _, k := range api.Catalogue() {
+	for _, k := range d.config.Kinds {
+		if k.Type == t {
+			return k, nil
+		}
 		known = append(known, string(k.Type))
 	}
-	return kind, api.InField("type", "service type %q is not known, the nearest is %s; there are: %s", t, api.Nearest(string(t), known), strings.Join(known, ", "))
+	return api.ServiceKind{}, api.InField("type", "service type %q is not known, the nearest is %s; there are: %s", t, api.Nearest(string(t), known), strings.Join(known, ", "))
 }
 
 // freeName gives the type as name, or the type with a number when it is taken.

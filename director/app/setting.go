@@ -26,7 +26,7 @@ func (d *Director) ConfigureService(ctx context.Context, a Actor, ref, service s
 		if err != nil {
 			return none, err
 		}
-		kind, err := serviceKind(s.Type)
+		kind, err := d.serviceKind(s.Type)
 		if err != nil {
 			return none, err
 		}

@@ -36,6 +36,7 @@ type Options struct {
 	Credit    app.CreditRules                                 // default 50 and 50
 	Keep      time.Duration                                   // of orphaned volumes; default a week
 	VolumeOf  func(api.ServiceType, api.Role) *api.VolumeKind // that machines of a role have; default: the catalogue's
+	Kinds     []api.ServiceKind                               // service types; default the catalogue's
 	Uptime    func() (string, time.Duration)                  // of the host, as the store asks for it
 	Log       *slog.Logger                                    // default: nothing is logged
 }
@@ -109,7 +110,7 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	d.Director, err = app.Open(ctx, app.Config{
 		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint, Now: o.Now, Uptime: o.Uptime}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
 		Clouds: clouds, Timing: o.Timing, Certificates: o.Lives, Log: o.Log, Relays: o.Relays,
-		Register: o.Register, Credit: o.Credit, VolumeKeep: o.Keep, VolumeOf: o.VolumeOf,
+		Register: o.Register, Credit: o.Credit, VolumeKeep: o.Keep, VolumeOf: o.VolumeOf, Kinds: o.Kinds,
 	})
 	if err != nil {
 		cancel()

@@ -6,7 +6,6 @@ import (
 
 	"conpaas/client/api"
 	"conpaas/client/wire"
-	"conpaas/director/app"
 )
 
 // CloudPath names a cloud.
@@ -17,7 +16,7 @@ type CloudPath struct {
 func (s *server) cloudRoutes() {
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/service-types", ID: "list-service-types", Summary: "Service types that can be added"},
 		user(), func(_ context.Context, in *Page) (*body[api.List[api.ServiceKind]], error) {
-			return answer(app.ServiceKinds(in.page()))
+			return answer(s.director.ServiceKinds(in.page()))
 		})
 	wire.Register(s.api, wire.Route{Method: http.MethodGet, Path: "/v1/clouds", ID: "list-clouds", Summary: "Configured clouds"},
 		user(), func(ctx context.Context, in *Page) (*body[api.List[api.Cloud]], error) {

@@ -42,6 +42,7 @@ func New(d *app.Director, log *slog.Logger) *wire.API {
 	s.cloudRoutes()
 	s.imageRoutes()
 	s.volumeRoutes()
+	s.actionRoutes()
 	s.applicationRoutes()
 	s.environmentRoutes()
 	s.serviceRoutes()

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -55,10 +56,33 @@ func newWorldIn(t *testing.T, dir string, relays ...api.Relay) *world {
 	long := time.Now().Add(-40 * 24 * time.Hour) // certificates that have expired lately must have been valid once
 	w.authority = newAuthority(t, long)
 	w.prepare(t, dir, long)
-	w.Director = directortest.Start(t, directortest.Options{Dir: dir, Other: w.other, Relays: relays})
+	w.Director = directortest.Start(t, directortest.Options{Dir: dir, Other: w.other, Relays: relays, Kinds: kinds()})
+	w.Cloud.Answer(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/actions/") {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		http.NotFound(w, r)
+	})
 	owner := app.Actor{ID: 2, Name: "owner"}
 	w.populate(t, owner)
 	return w
+}
+
+// kinds is the catalogue, in which helloworld has actions and a secret as well.
+func kinds() []api.ServiceKind {
+	all := api.Catalogue()
+	for i := range all {
+		if all[i].Type == api.Helloworld {
+			all[i].Secrets = []api.SecretKind{{Name: "password", Settable: true}, {Name: "own"}}
+			all[i].Actions = []api.ActionKind{
+				{Name: "dump", Role: api.HelloworldNode, Output: true},
+				{Name: "load", Role: api.HelloworldNode, Input: true, Params: []api.Setting{{Name: api.ParamNew, Default: "Off", Kind: api.SettingSwitch}}},
+				{Name: "turn", Role: api.HelloworldNode, Input: true, Output: true},
+			}
+		}
+	}
+	return all
 }
 
 // populate makes the owner's application, waits until it runs, and checks the ids that the tests use.
@@ -126,6 +150,6 @@ func (w *world) valuesOf(r routeInfo) map[string]string {
 func (w *world) values() map[string]string {
 	return map[string]string{
 		"user": ownUser, "token": ownToken, "certificate": ownCertificate, "application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation, "volume": ownVolume, "orphan": "v99",
-		"cloud": "default", "image": "i1", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "sha256": strings.Repeat("a", 64),
+		"cloud": "default", "image": "i1", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "action": "dump", "secret": "password", "sha256": strings.Repeat("a", 64),
 	}
 }

@@ -48,3 +48,13 @@ func (tx *Tx) PutServiceSecret(application api.ApplicationID, service api.Servic
 	row.Sealed = tx.box.seal(row.place(), []byte(secret.Reveal()))
 	return rowError(tx.db.Create(&row).Error, "secret %q of service %s", name, service)
 }
+
+// SetServiceSecret replaces a secret of a service, or adds it, and raises the application's revision.
+func (tx *Tx) SetServiceSecret(application api.ApplicationID, service api.ServiceID, name string, secret api.Secret) error {
+	if _, err := tx.changeService(application, service, func(*serviceRow) { tx.changed("secret "+name, masked, masked) }); err != nil {
+		return err
+	}
+	row := serviceSecretRow{ApplicationID: int64(application), ServiceID: int64(service), Name: name}
+	row.Sealed = tx.box.seal(row.place(), []byte(secret.Reveal()))
+	return rowError(tx.db.Save(&row).Error, "secret %q of service %s", name, service)
+}

@@ -41,7 +41,7 @@ func TestHostileDirector(t *testing.T) {
 	level := wiretest.Measure()
 	epoch := wiretest.Child{
 		Client: d.Wire("n1000"), Document: document, Few: *few, Epoch: m.Epoch(), Private: []string{m.Root},
-		Values: map[string]string{"node": "n1", "sha256": strings.Repeat("a", 64)},
+		Values: map[string]string{"node": "n1", "service": "1", "action": "dump", "sha256": strings.Repeat("a", 64)},
 		Bodies: map[string]string{"put-application": string(body), "exec": `{"command":["true"]}`},
 	}.Attack(t)
 	level.Returned(t)

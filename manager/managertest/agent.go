@@ -42,7 +42,8 @@ type Agent struct {
 	lie     func(api.AgentReport) []api.AgentReport
 	blobs   map[string][]byte
 	older   bool
-	cut     int // bytes after which the receiving of the next blob breaks off; 0: it does not
+	act     func(http.ResponseWriter, *http.Request) error // does actions; nil: it has none
+	cut     int                                            // bytes after which the receiving of the next blob breaks off; 0: it does not
 }
 
 // Seen is what an agent was told.
@@ -149,6 +150,9 @@ func (a *Agent) Lie(f func(api.AgentReport) []api.AgentReport) { a.edit(func() {
 // Older makes the agent speak an older protocol than its manager, or the same again.
 func (a *Agent) Older(older bool) { a.edit(func() { a.older = older }) }
 
+// Act sets what the agent does as an action, whichever it is.
+func (a *Agent) Act(f func(http.ResponseWriter, *http.Request) error) { a.edit(func() { a.act = f }) }
+
 func (a *Agent) isOlder() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -177,6 +181,16 @@ func (a *Agent) routes() http.Handler {
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/stream", ID: "stream"}, manager, a.stream)
 	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/exec", ID: "exec", Body: api.ExecRequest{}}, manager, a.exec)
 	w.Raw(wire.Route{Method: http.MethodGet, Path: "/v1/logs/{name}", ID: "log", Query: []wire.Query{wire.QueryNumber("lines", 0, 1000, ""), wire.QueryFlag("follow", "")}}, manager, a.log)
+	w.Raw(wire.Route{Method: http.MethodPost, Path: "/v1/actions/{action}", ID: "act", MaxBody: api.MaxActionInput, Body: wire.Bytes{}, Idle: api.ActionIdle, Told: true, Query: []wire.Query{wire.QueryOthers("params", "")}}, manager,
+		func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
+			a.mu.Lock()
+			act := a.act
+			a.mu.Unlock()
+			if act == nil {
+				return api.Errorf(api.CodeNotFound, "no action %s", path("action"))
+			}
+			return act(w, r)
+		})
 	w.Blobs(manager, a)
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if a.isOlder() {

@@ -25,6 +25,7 @@ import (
 	"conpaas/client/api"
 	"conpaas/client/manager"
 	"conpaas/client/wire"
+	"conpaas/manager/service"
 )
 
 const (
@@ -39,6 +40,8 @@ const (
 
 // Director is a director's end: it lets machines join and managers connect, and calls managers as a test wants.
 type Director struct {
+	Halves map[api.ServiceType]service.Half // of the managers that are started later; nil: those of the program
+
 	t         testing.TB
 	log       *slog.Logger
 	authority *ca.Authority

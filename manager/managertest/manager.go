@@ -81,7 +81,7 @@ func (m *Manager) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- command.Run(ctx, command.Options{Root: m.Root, Stderr: &lines{log: m.d.t.Log}, Level: slog.LevelInfo, Timing: m.timing})
+		ended <- command.Run(ctx, command.Options{Root: m.Root, Stderr: &lines{log: m.d.t.Log}, Level: slog.LevelInfo, Timing: m.timing, Halves: m.d.Halves})
 	}()
 	m.stop = func() {
 		cancel()

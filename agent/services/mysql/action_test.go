@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"conpaas/agent/service"
 	"conpaas/client/api"
 )
 
@@ -25,7 +26,7 @@ func TestDumpAndLoad(t *testing.T) {
 		var out bytes.Buffer
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		err := m.half.Perform(ctx, m.host, m.node, m.roles, action, strings.NewReader(in), &out)
+		err := m.half.Perform(ctx, m.host, m.node, m.roles, service.ActionCall{Action: action, In: io.NopCloser(strings.NewReader(in)), Out: &out})
 		return out.String(), err
 	}
 	empty, err := perform(api.MySQLDump, "")
@@ -124,3 +125,25 @@ func TestLooksLikeSQL(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// What an application is described with is loaded once: never over data, and again where it was broken off.
+func TestLoadOfNew(t *testing.T) {
+	l := newLab(t)
+	m := l.machine()
+	m.apply(m.config(func(c *api.MySQLConfig) { c.Start = false }))
+	m.begin(1)
+	load := func(dump string) error {
+		call := service.ActionCall{Action: api.MySQLLoadDump, Params: map[string]string{api.ParamNew: api.SwitchOn}, In: io.NopCloser(strings.NewReader(dump)), Out: io.Discard}
+		return m.half.Perform(t.Context(), m.host, m.node, m.roles, call)
+	}
+	if err := load("CREATE DATABASE one; nonsense;"); api.CodeFrom(err) != api.CodeInvalid {
+		t.Fatalf("a dump with a mistake: %v", err)
+	}
+	if err := load("CREATE DATABASE IF NOT EXISTS one; CREATE DATABASE two;"); err != nil {
+		t.Fatalf("after one that was broken off: %v", err)
+	}
+	err := load("CREATE DATABASE three;")
+	if _, skipped := errors.AsType[*service.Skipped](err); !skipped || !strings.Contains(err.Error(), "one, two") {
+		t.Errorf("where there are databases: %v", err)
+	}
+}
