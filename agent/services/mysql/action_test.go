@@ -93,7 +93,7 @@ func TestDumpAndLoad(t *testing.T) {
 	if err := m.asRoot().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM mysql.global_priv WHERE User LIKE 'conpaas%'").Scan(&users); err != nil || users != 0 {
 		t.Errorf("%d users are left of loading, %v", users, err)
 	}
-	if _, err := perform("fly", ""); api.CodeFrom(err) != api.CodeInvalid {
+	if _, err := perform("fly", ""); api.CodeFrom(err) != api.CodeNotFound {
 		t.Errorf("an unknown action: %v", err)
 	}
 	m.hides("conpaas-load")
