@@ -28,7 +28,8 @@ func newBegun(t *testing.T) *begun {
 	b := &begun{Parent: p, agent: agenttest.Start(t, p, agenttest.Options{Node: "n2"}), dir: t.TempDir()}
 	t.Cleanup(func() { // a script outlives its agent
 		text, _ := os.ReadFile(filepath.Join(b.dir, "begun")) // none has begun: nothing is left
-		for word := range strings.FieldsSeq(string(text)) {
+		left, _ := os.ReadFile(filepath.Join(b.dir, "left"))
+		for word := range strings.FieldsSeq(string(text) + " " + string(left)) {
 			if pid, err := strconv.Atoi(word); err == nil {
 				b.killScript(pid)
 			}
@@ -90,6 +91,7 @@ func (b *begun) waits(t *testing.T, count int) (pid int) {
 const gated = `echo $$ >> "$DIR/begun"
 mkfifo "$DIR/gate" 2>/dev/null
 read word < "$DIR/gate"
+[ -z "$word" ] || { sleep 1000 & echo $! > "$DIR/left"; }
 echo "$MY_IP $MY_ROLE $MY_NODE $SERVICE $GREETING $word" > "$DIR/seen"
 `
 
@@ -121,6 +123,10 @@ func TestStartupScriptRunsOnce(t *testing.T) {
 	if want := b.Address("n2").String() + ` node n2 hello it's "good" go` + "\n"; b.read(t, "seen") != want {
 		t.Errorf("it has seen %q; want %q", b.read(t, "seen"), want)
 	}
+	var left int
+	if _, err := fmt.Sscan(b.read(t, "left"), &left); err != nil || syscall.Kill(left, 0) != nil {
+		t.Errorf("what the script has started is gone: %d, %v", left, err)
+	}
 	b.script(t, `echo again > "$DIR/again"`)
 	b.AwaitReady(t, "n2", 2)
 	b.agent.Stop(t)
@@ -146,9 +152,9 @@ func TestStartupScriptThatIsKilledRunsAgain(t *testing.T) {
 
 func TestStartupScriptThatFails(t *testing.T) {
 	b := newBegun(t)
-	b.script(t, "for i in 1 2 3 4 5 6 7; do echo line $i; done; exit 3")
+	b.script(t, "for i in 1 2 3; do echo line $i; done; exit 3")
 	s := b.AwaitStatus(t, "n2", "the failure is reported", func(s api.NodeStatus) bool { return s.Error != "" })
-	want := "the start-up script has failed with exit status 3; the last lines of its log:\nline 3\nline 4\nline 5\nline 6\nline 7"
+	want := "the start-up script has failed with exit status 3; the last lines of its log:\nline 1\nline 2\nline 3"
 	if s.Error != want || s.Applied != 0 || len(s.Roles) > 0 {
 		t.Errorf("it says %q; want %q; roles %v", s.Error, want, s.Roles)
 	}

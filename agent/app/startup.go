@@ -95,7 +95,10 @@ func (w *worker) begin(ctx context.Context, s api.NodeSpec) error {
 		return w.failStartup(ctx, fmt.Sprintf("has failed with exit status %d", exit))
 	}
 	w.a.log.Info("start-up script has succeeded", "took", took.Round(time.Millisecond))
-	return w.endStartup(ctx, startup{Done: true})
+	if err := w.keepStartup(startup{Done: true}); err != nil {
+		return err
+	}
+	return w.task.Forget() // what it has started is meant to go on
 }
 
 func (w *worker) waitStartup() error {

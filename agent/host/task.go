@@ -91,20 +91,24 @@ func (t *Task) Look() (running bool, exit int, err error) {
 	return false, exit, nil
 }
 
-// End kills the script with all that it has started, and forgets how it ended. Without one it does nothing.
+// End kills the script with all that it has started, and forgets it. Without one it does nothing.
 func (t *Task) End(ctx context.Context) error {
 	var err error
 	if t.process != nil {
-		if err = t.process.KillSession(ctx, 0); err == nil {
-			t.Release()
-		}
+		err = t.process.KillSession(ctx, 0)
 	} else {
 		err = proc.EndLeftovers(ctx, t.stateFile())
 	}
 	if err != nil {
 		return fmt.Errorf("end task %s: %w", t.name, err)
 	}
-	return errors.Join(t.h.state.Remove(t.status()), t.h.state.Remove(t.script()))
+	return t.Forget()
+}
+
+// Forget leaves what the script has started as it is, and forgets how it ended.
+func (t *Task) Forget() error {
+	t.Release()
+	return errors.Join(t.h.run.Remove(taskDir+"/"+t.name+stateSuffix), t.h.state.Remove(t.status()), t.h.state.Remove(t.script()))
 }
 
 // Release lets go of the script, which goes on where it runs.

@@ -7,11 +7,11 @@ import (
 
 // Bounds of the last words of a program.
 const (
-	wordLines = 5
+	wordLines = 10 // haproxy tells why it fails some lines before the last
 	wordBytes = 1 << 10
 )
 
-// LastWords gives what a program has written last into the log of its name, to stand at the end of an error: at most 5
+// LastWords gives what a program has written last into the log of its name, to stand at the end of an error: at most 10
 // lines of 1 KiB together; "" where it has written nothing.
 func (l *Logs) LastWords(name string) string {
 	lines, err := l.Tail(name, wordLines)

@@ -15,7 +15,7 @@ func TestLastWords(t *testing.T) {
 		"":                                   "",
 		" \n\n":                              "",
 		"one\n":                              "one",
-		"1\n2\n3\n4\n5\n6\nunfinished":       "3\n4\n5\n6\nunfinished",
+		"1\n2\n3\n4\n5\n6\n7\n8\n9\n10\nend": "2\n3\n4\n5\n6\n7\n8\n9\n10\nend",
 		"a\xffb\n":                           "a?b",
 		strings.Repeat("x", 3000) + "end\n":  "…" + strings.Repeat("x", 1021) + "end",
 		strings.Repeat("ü", 3000) + "!end\n": "…" + strings.Repeat("ü", 510) + "!end",

@@ -27,7 +27,9 @@ func TestVariablesOfLinks(t *testing.T) {
 	n := neighbours{
 		application: "My Shop",
 		services: []store.Service{
-			{ID: 1, Type: api.PHP, Name: "front"}, {ID: 2, Type: api.Helloworld, Name: "one"}, {ID: 3, Type: api.Helloworld, Name: "No. 2"},
+			{ID: 1, Type: api.PHP, Name: "front"},
+			{ID: 2, Type: api.Helloworld, Name: "one"},
+			{ID: 3, Type: api.Helloworld, Name: "No. 2"},
 			{ID: 4, Type: api.Helloworld, Name: "old", Wanted: store.ServiceRemoved},
 		},
 		environments: map[api.ServiceID]*store.Environment{},

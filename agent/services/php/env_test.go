@@ -14,8 +14,20 @@ import (
 // What is refused would break php-fpm's file or not arrive; no error has the value.
 func TestEnvironmentThatCannotBe(t *testing.T) {
 	for _, c := range []struct{ name, value string }{
-		{"A B", "hush"}, {"1A", "hush"}, {"A]", "hush"}, {"A\n", "hush"}, {"", "hush"}, {"PATH", "hush"}, {"TMPDIR", "hush"}, {strings.Repeat("A", 300), "hush"},
-		{"A", ""}, {"A", "$hush"}, {"A", "hush\nlisten = 1"}, {"A", "hush\r"}, {"A", "hush\x00"}, {"A", strings.Repeat("hush", maxEnv/4)},
+		{"A B", "hush"},
+		{"1A", "hush"},
+		{"A]", "hush"},
+		{"A\n", "hush"},
+		{"", "hush"},
+		{"PATH", "hush"},
+		{"TMPDIR", "hush"},
+		{strings.Repeat("A", 300), "hush"},
+		{"A", ""},
+		{"A", "$hush"},
+		{"A", "hush\nlisten = 1"},
+		{"A", "hush\r"},
+		{"A", "hush\x00"},
+		{"A", strings.Repeat("hush", maxEnv/4)},
 	} {
 		_, _, backend := goodRoles()
 		backend.Env = map[string]api.Secret{c.name: api.Secret(c.value)}
