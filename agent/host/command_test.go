@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -62,6 +63,39 @@ func TestCommandEndsItsSession(t *testing.T) {
 		t.Errorf("a command that takes too long: %v", err)
 	}
 }
+
+// What a command reads and writes passes through, of any length; its other words are kept.
+func TestCommandStreams(t *testing.T) {
+	h := hosttest.New(t)
+	text := strings.Repeat("0123456789", 100_000)
+	var out strings.Builder
+	words, exit, err := h.Command(t.Context(), host.Command{Path: "/bin/sh", Args: []string{"-c", "cat; echo done >&2"}, In: strings.NewReader(text), Out: &out})
+	if err != nil || exit != 0 || string(words) != "done\n" || out.String() != text {
+		t.Errorf("%d bytes came back, %q, %d, %v", out.Len(), words, exit, err)
+	}
+	// One that ends before it has read all is judged by its own word.
+	endless := io.MultiReader(strings.NewReader(text), endlessly{})
+	if words, exit, err := h.Command(t.Context(), host.Command{Path: "/bin/sh", Args: []string{"-c", "read line; echo enough; exit 3"}, In: endless}); err != nil || exit != 3 || string(words) != "enough\n" {
+		t.Errorf("one that ends early: %q, %d, %v", words, exit, err)
+	}
+	broken := errors.New("nobody listens")
+	if _, _, err := h.Command(t.Context(), host.Command{Path: "/bin/echo", Args: []string{"x"}, Out: failing{broken}}); !errors.Is(err, broken) {
+		t.Errorf("nobody takes the output: %v", err)
+	}
+}
+
+type endlessly struct{}
+
+func (endlessly) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = '\n'
+	}
+	return len(p), nil
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func TestDirectories(t *testing.T) {
 	tree := hosttest.New(t).State()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -158,5 +159,25 @@ func TestWriterRotates(t *testing.T) {
 		if err != nil || info.Size() > maxLog || info.Size() == 0 {
 			t.Errorf("%s has %d bytes, %v; want between 1 and %d", f, info.Size(), err, maxLog)
 		}
+	}
+}
+
+// A log that a program of another user writes is that user's, and keeps what it has.
+func TestMakeLog(t *testing.T) {
+	l := newLogs(t)
+	for range 2 {
+		if err := l.Make("slow", User{UID: 65534, GID: 65534}); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(l.Path("slow"), []byte("kept"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := os.Stat(l.Path("slow"))
+	if err != nil || info.Size() != 4 || info.Sys().(*syscall.Stat_t).Uid != 65534 {
+		t.Errorf("it is %+v, %v", info, err)
+	}
+	if err := l.Make("../slow", User{}); err == nil {
+		t.Error("a name leads out")
 	}
 }

@@ -76,8 +76,11 @@ func ensureSettings(ctx context.Context, db *sql.DB, s settings) error {
 		name  string
 		value int64
 	}{
-		{"innodb_buffer_pool_size", s.bufferPool}, {"max_connections", s.connections}, {"max_allowed_packet", s.packet},
-		{"long_query_time", s.long}, {"slow_query_log", slow},
+		{"innodb_buffer_pool_size", s.bufferPool},
+		{"max_connections", s.connections},
+		{"max_allowed_packet", s.packet},
+		{"long_query_time", s.long},
+		{"slow_query_log", slow},
 	} {
 		if _, err := db.ExecContext(ctx, fmt.Sprintf("SET GLOBAL %s = %d", set.name, set.value)); err != nil {
 			return fmt.Errorf("change setting %s of the running server: %w", set.name, err)

@@ -18,8 +18,13 @@ func TestToken(t *testing.T) {
 		at    position
 		begin bool
 	}{
-		{history + ":5", history + ":5", true}, {api.MySQLNoData, api.MySQLNoData, true}, {history + ":5\n", history + ":5", true},
-		{history + ":5", history + ":6", false}, {history + ":5", api.MySQLNoData, false}, {"", history + ":5", false}, {"", "", true},
+		{history + ":5", history + ":5", true},
+		{api.MySQLNoData, api.MySQLNoData, true},
+		{history + ":5\n", history + ":5", true},
+		{history + ":5", history + ":6", false},
+		{history + ":5", api.MySQLNoData, false},
+		{"", history + ":5", false},
+		{"", "", true},
 	} {
 		l := Launch{Run: t.TempDir()}
 		if err := os.WriteFile(filepath.Join(l.Run, tokenFile), []byte(c.token), 0o600); err != nil {

@@ -90,7 +90,7 @@ func (s *Half) serverStatus(ctx context.Context, h *host.Host, n service.Node, p
 	if facts.Bootstraps, err = bootstraps(h, p); err != nil {
 		return api.RoleStatus{Role: api.RoleMySQL, State: api.RoleFailed, Reason: err.Error()}
 	}
-	now, trouble := s.look(ctx, h, p, want, state)
+	now, trouble := look(ctx, p, state)
 	switch {
 	case !known:
 		facts.State = api.MySQLStateStopped
@@ -122,7 +122,7 @@ func (s *Half) serverStatus(ctx context.Context, h *host.Host, n service.Node, p
 }
 
 // look asks the server, when it runs.
-func (s *Half) look(ctx context.Context, h *host.Host, p paths, _ *api.MySQLConfig, state host.ProgramState) (standing, error) {
+func look(ctx context.Context, p paths, state host.ProgramState) (standing, error) {
 	if state.PID == 0 {
 		return standing{}, errors.New("it does not run")
 	}
