@@ -88,7 +88,7 @@ func (s *server) serviceRoutes() {
 			return answer(s.director.ServiceNodes(ctx, actor(ctx), in.Application, in.Service, in.page()))
 		})
 	s.api.Raw(wire.Route{Method: http.MethodGet, Path: one + "/log", ID: "service-log", Summary: "Logs of a service as text, each line with its node", Query: []wire.Query{
-		logQuery()[0], wire.QueryText("kind", "Which: agent, error or access; default agent"),
+		logQuery()[0], logQuery()[1], wire.QueryText("kind", "Which: agent, error or access; default agent"),
 	}},
 		view(), func(w http.ResponseWriter, r *http.Request, path func(string) string) error {
 			kind := cmp.Or(api.LogKind(r.URL.Query().Get("kind")), api.LogAgent)
