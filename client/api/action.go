@@ -49,7 +49,7 @@ type SecretKind struct {
 
 // SecretChange replaces a secret of a service.
 type SecretChange struct {
-	Value Secret `json:"value" doc:"8 to 128 letters, digits and signs of ASCII, without blanks, quotes and backslashes"`
+	Value Secret `json:"value" doc:"8 to 128 letters, digits and signs of ASCII, without blanks, quotes and backslashes and no $ at the beginning"`
 }
 
 // FindSecret gives a secret of the type.

@@ -44,8 +44,8 @@ func (d *Director) SetServiceSecret(ctx context.Context, a Actor, ref, service, 
 // need to quote it. It never repeats it.
 func checkSecret(value string) error {
 	strange := strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("'\"`\\", r) })
-	if len(value) < shortestSecret || len(value) > longestSecret || strange {
-		return api.InField("value", "want %d to %d letters, digits and signs of ASCII, without blanks, quotes and backslashes", shortestSecret, longestSecret)
+	if len(value) < shortestSecret || len(value) > longestSecret || strange || value[0] == '$' { // which php-fpm would take for a variable
+		return api.InField("value", "want %d to %d letters, digits and signs of ASCII, without blanks, quotes and backslashes and no $ at the beginning", shortestSecret, longestSecret)
 	}
 	return nil
 }

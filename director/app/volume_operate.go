@@ -15,7 +15,7 @@ import (
 func (w *worker) volumeOutcome(s *snapshot, op store.Operation, next *deadline) (life.OperationEvent, *store.Failure) {
 	v, there, node := volumeOf(s, op)
 	meanwhile := &store.Failure{Code: api.CodeConflict, Detail: "the volume was given to another machine, detached or deleted meanwhile, or its machine was lost"}
-	done := false
+	var done bool
 	switch {
 	case op.Kind == api.OpVolumeDelete:
 		done = !there

@@ -44,7 +44,7 @@ func volumeSteps(s *snapshot, kind func(api.ServiceType, api.Role) *api.VolumeKi
 		}
 	}
 	if len(p.steps) > 0 {
-		return p.steps // before a successor is made, so that it is known who is one
+		return p.steps // what is free now is given to a machine before another is made for it
 	}
 	for _, v := range s.volumes {
 		p.forgotten(v)
@@ -95,7 +95,7 @@ func (p *volumePlan) forgotten(v store.Volume) {
 		return
 	}
 	service, serves := p.service(v.Service)
-	origin := ""
+	var origin string
 	switch {
 	case p.s.application.Wanted == store.ApplicationDeleted:
 		origin = fmt.Sprintf("application %s", p.s.application.Name)

@@ -33,6 +33,8 @@ type Options struct {
 	// NoVolumes says so of cloud.Volumes. NoVolumeProgram says that machines do not run a shell script that is their user-data, or
 	// that the cloud does not mount volumes, or has no cloud.Console: then nobody looks into them.
 	NoVolumes, NoVolumeProgram bool
+	// Stubborn says that nothing in a machine lets go of a volume: until the machine ends, DetachVolume is KindInUse.
+	Stubborn bool
 	// BootImage gives the content of an image that a machine can be launched from; nil where there is none. ImageFormat
 	// (default rootfs) and Architecture (default amd64) are those of all images that are added.
 	BootImage    func(t *testing.T) []byte

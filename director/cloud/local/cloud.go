@@ -236,7 +236,7 @@ func (c *Cloud) form(op string, err error) error {
 		errs []error
 	}{
 		{cloud.KindTransient, []error{context.Canceled, context.DeadlineExceeded}},
-		{cloud.KindInUse, []error{volume.ErrBusy}},
+		{cloud.KindInUse, []error{volume.ErrBusy, qemu.ErrHeld}},
 		{cloud.KindCapacity, []error{address.ErrFull, bridge.ErrFull, unix.ENOSPC, unix.ENOMEM, unix.EAGAIN, unix.EMFILE, unix.ENFILE}},
 		{cloud.KindPermanent, []error{runc.ErrMissing, runc.ErrRefused, qemu.ErrRefused, rootfs.ErrImage, cloud.ErrContent, volume.ErrMissing, exec.ErrNotFound, unix.EPERM, unix.EACCES}},
 	} {

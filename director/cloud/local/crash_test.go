@@ -266,21 +266,6 @@ func (h host) traces(t *testing.T) []string {
 	return found
 }
 
-// loops gives the files of the cloud that loop devices have.
-func (h host) loops(t *testing.T) (files []string) {
-	t.Helper()
-	bound, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range bound {
-		if file, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(file), h.dir+"/") {
-			files = append(files, strings.TrimSpace(string(file)))
-		}
-	}
-	return files
-}
-
 // forwarders gives the processes that forward published ports of the cloud.
 func (h host) forwarders(t *testing.T) []int {
 	t.Helper()

@@ -266,7 +266,7 @@ func TestConformance(t *testing.T) {
 				l := again(t, configs[p], p.(*local.Cloud))
 				configs[l] = configs[p]
 				return l
-			}, BootImage: image, ImageFormat: format, Architecture: runtime.GOARCH, NoVolumeProgram: kind == local.RuntimeVM})
+			}, BootImage: image, ImageFormat: format, Architecture: runtime.GOARCH, NoVolumeProgram: kind == local.RuntimeVM, Stubborn: kind == local.RuntimeVM})
 		})
 	}
 }

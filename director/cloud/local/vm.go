@@ -166,6 +166,14 @@ func (k *vms) check(context.Context) []api.Check {
 
 func (k *vms) form() volume.Form { return volume.Disk }
 
-func (k *vms) plug(context.Context, record, volume.Record) (string, error) { return "", nil }
+// plug gives the machine a disk, which its agent mounts.
+func (k *vms) plug(ctx context.Context, r record, v volume.Record) (string, error) {
+	if v.Form != volume.Disk {
+		return "", fmt.Errorf("%w: volume %s has the form %s, made under another RUNTIME; set that back", volume.ErrMissing, v.ID, v.Form)
+	}
+	return qemu.Device(string(v.ID)), qemu.Plug(ctx, k.cloud.at.machine(r.ID), string(v.ID), k.cloud.volumes.Content(v))
+}
 
-func (k *vms) unplug(context.Context, record, volume.Record) error { return nil }
+func (k *vms) unplug(ctx context.Context, r record, v volume.Record) error {
+	return qemu.Unplug(ctx, k.cloud.at.machine(r.ID), string(v.ID))
+}

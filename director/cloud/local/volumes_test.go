@@ -162,6 +162,21 @@ func consoleOf(t *testing.T, l *local.Cloud, id cloud.MachineID) string {
 	return string(text)
 }
 
+// loops gives the files of the cloud that loop devices have.
+func (h host) loops(t *testing.T) (files []string) {
+	t.Helper()
+	bound, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range bound {
+		if file, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(file), h.dir+"/") {
+			files = append(files, strings.TrimSpace(string(file)))
+		}
+	}
+	return files
+}
+
 // TestVolumeBusy: what a program of the machine uses is not taken from it, and the error says what is to be done.
 func TestVolumeBusy(t *testing.T) {
 	for _, kind := range []string{"container", "process"} {

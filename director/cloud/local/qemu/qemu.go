@@ -77,6 +77,9 @@ func (c Config) Args() []string {
 	if c.User != 0 {
 		args = append(args, "-runas", fmt.Sprintf("%d:%d", c.User, c.User))
 	}
+	for i := range slots { // where volumes are plugged in while the machine runs
+		args = append(args, "-device", fmt.Sprintf("pcie-root-port,id=%s,chassis=%d", slot(i), i+1))
+	}
 	return append(
 		args,
 		"-drive", "if=virtio,format=qcow2,discard=unmap,file="+disk,

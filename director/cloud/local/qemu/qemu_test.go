@@ -33,8 +33,8 @@ func TestTell(t *testing.T) {
 		says    string
 	}{
 		{"obeys", []string{greeting, done, `{"event":"RESUME"}` + "\n" + done}, ""},
-		{"refuses", []string{greeting, done, `{"error":{"desc":"no medium"}}`}, `tell the emulator "cont": it says "no medium"`},
-		{"ends", []string{greeting}, "tell the emulator \"cont\": "},
+		{"refuses", []string{greeting, done, `{"error":{"desc":"no medium"}}`}, `tell the emulator "cont": it refuses: it says "no medium"`},
+		{"ends", []string{greeting}, "tell the emulator \"qmp_capabilities\": "},
 		{"is silent", nil, "context canceled"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

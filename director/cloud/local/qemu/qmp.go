@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // commandTime is the limit of a command to a machine, its emulator's start included.
@@ -40,43 +42,71 @@ func Listen(path string) (*os.File, error) {
 
 // Tell gives a command without arguments (QMP: query-status, cont, …) to the emulator of the machine in a directory.
 func Tell(ctx context.Context, path, command string) error {
-	if err := tell(ctx, path, command); err != nil {
-		return fmt.Errorf("tell the emulator %q: %w", command, err)
-	}
-	return nil
+	return talk(ctx, path, func(t *conversation) error { return t.tell(command, nil, nil, nil) })
 }
 
-func tell(ctx context.Context, path, command string) error {
+// conversation is a connection to an emulator that has greeted.
+type conversation struct {
+	ctx     context.Context
+	conn    *net.UnixConn
+	answers *json.Decoder
+}
+
+// talk connects to the emulator of the machine in a directory.
+func talk(ctx context.Context, path string, f func(*conversation) error) error {
 	dir, err := os.Open(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("talk to the emulator: %w", err)
 	}
 	defer dir.Close()
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
 	conn, err := net.DialUnix("unix", nil, at(dir))
 	if err != nil {
-		return err
+		return fmt.Errorf("talk to the emulator: %w", err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	answers := json.NewDecoder(conn)
-	for _, c := range []string{"", "qmp_capabilities", command} { // it greets first
-		if c != "" {
-			if err := json.NewEncoder(conn).Encode(map[string]string{"execute": c}); err != nil {
-				return errors.Join(err, ctx.Err())
-			}
-		}
-		if err := answer(answers); err != nil {
-			return errors.Join(err, ctx.Err())
-		}
+	t := &conversation{ctx: ctx, conn: conn, answers: json.NewDecoder(conn)}
+	if _, err := t.answer(); err != nil {
+		return fmt.Errorf("talk to the emulator: %w", errors.Join(err, ctx.Err()))
+	}
+	if err := t.tell("qmp_capabilities", nil, nil, nil); err != nil {
+		return err
+	}
+	return f(t)
+}
+
+// tell gives a command, with arguments and a file where there are some, and puts its result into out.
+func (t *conversation) tell(command string, arguments, out any, file *os.File) error {
+	text, err := json.Marshal(struct {
+		Execute   string `json:"execute"`
+		Arguments any    `json:"arguments,omitempty"`
+	}{command, arguments})
+	if err == nil && file != nil {
+		_, _, err = t.conn.WriteMsgUnix(append(text, '\n'), unix.UnixRights(int(file.Fd())), nil)
+	} else if err == nil {
+		_, err = t.conn.Write(append(text, '\n'))
+	}
+	var result json.RawMessage
+	if err == nil {
+		result, err = t.answer()
+	}
+	if err == nil && out != nil {
+		err = json.Unmarshal(result, out)
+	}
+	if err != nil {
+		return fmt.Errorf("tell the emulator %q: %w", command, errors.Join(err, t.ctx.Err()))
 	}
 	return nil
 }
 
+// errSaid is wrapped by what an emulator answers to a command that it refuses.
+var errSaid = errors.New("it refuses")
+
 // answer waits for the greeting or the result of a command, and leaves events aside.
-func answer(from *json.Decoder) error {
+func (t *conversation) answer() (json.RawMessage, error) {
 	for {
 		var a struct {
 			QMP    json.RawMessage `json:"QMP"`
@@ -85,14 +115,14 @@ func answer(from *json.Decoder) error {
 				Text string `json:"desc"`
 			} `json:"error"`
 		}
-		if err := from.Decode(&a); err != nil {
-			return err
+		if err := t.answers.Decode(&a); err != nil {
+			return nil, err
 		}
 		if a.Error != nil {
-			return fmt.Errorf("it says %q", a.Error.Text)
+			return nil, fmt.Errorf("%w: it says %q", errSaid, a.Error.Text)
 		}
 		if a.QMP != nil || a.Return != nil {
-			return nil
+			return a.Return, nil
 		}
 	}
 }
