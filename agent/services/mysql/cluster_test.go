@@ -1,6 +1,8 @@
 package mysql
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,5 +70,34 @@ func TestLifeOfACluster(t *testing.T) {
 		if got := m.rows(); got != "1,2,3" {
 			t.Errorf("%s has the rows %q", m.node.ID, got)
 		}
+	}
+}
+
+// A machine that is killed while it receives the data has no data that counts, and receives it again. The one that gives it serves meanwhile.
+func TestInterruptedJoin(t *testing.T) {
+	l := newLab(t)
+	one := l.machine()
+	one.apply(one.config(func(c *api.MySQLConfig) { c.Start = false }))
+	one.begin(1)
+	db := one.program(3307)
+	one.exec(db, "CREATE DATABASE shop", "CREATE TABLE shop.t (n INT PRIMARY KEY)", "INSERT INTO shop.t VALUES (1)")
+	two := l.machine()
+	two.apply(two.config(nil))
+	receives := filepath.Join(two.root, "var/lib/conpaas", stateDir, "volume", dataDir, ".sst")
+	two.await(api.RoleMySQL, "it receives the data", func(s api.RoleStatus, f api.MySQLFacts) bool {
+		if f.Primary || s.State != api.RoleStarting {
+			t.Fatalf("it says %+v %+v before it has the data", s, f)
+		}
+		_, err := os.Stat(receives)
+		return err == nil
+	})
+	one.exec(db, "INSERT INTO shop.t VALUES (2)")
+	two.kill()
+	// Galera counts one that joins: the first is one of two now, and is told to go on alone.
+	one.await(api.RoleMySQL, "it takes no changes", func(_ api.RoleStatus, f api.MySQLFacts) bool { return !f.Primary && f.Position != "" })
+	one.begin(2)
+	two.await(api.RoleMySQL, "it has joined", ready)
+	if got := two.rows(); got != "1,2" {
+		t.Errorf("it has the rows %q", got)
 	}
 }

@@ -20,11 +20,14 @@ var hostile = []string{
 func good() (service.Node, api.MySQLConfig, api.MySQLProxyConfig) {
 	own := netip.MustParseAddr("10.0.0.1")
 	n := service.Node{ID: "n1", Service: "db", Address: own, Active: true}
-	return n, api.MySQLConfig{
-		Cluster: "conpaas-1", Listen: netip.AddrPortFrom(own, 3307), Check: netip.AddrPortFrom(own, 9200), Members: []netip.Addr{own, netip.MustParseAddr("10.0.0.2")}, Password: "secret",
-	}, api.MySQLProxyConfig{
+	server := api.MySQLConfig{
+		Cluster: "conpaas-1", Listen: netip.AddrPortFrom(own, 3307), Check: netip.AddrPortFrom(own, 9200),
+		Members: []netip.Addr{own, netip.MustParseAddr("10.0.0.2")}, Password: "secret",
+	}
+	proxy := api.MySQLProxyConfig{
 		Listen: netip.AddrPortFrom(own, 3306), Check: 9200, Servers: []api.Server{{Node: "n2", Address: netip.MustParseAddrPort("10.0.0.2:3307")}},
 	}
+	return n, server, proxy
 }
 
 func refused(n service.Node, r api.Role, config any) error {

@@ -76,6 +76,28 @@ func TestReadPosition(t *testing.T) {
 	}
 }
 
+// Data of which only a part has come counts as none; a state that was not written wholly is no word.
+func TestPositionOfAPart(t *testing.T) {
+	for _, mark := range transferMarks {
+		dir := t.TempDir()
+		for name, text := range map[string]string{mark: "", stateFile: "uuid: " + history + "\nseqno: 5\n"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if p, conclusive, err := readPosition(dir); err != nil || p != api.MySQLNoData || !conclusive {
+			t.Errorf("with %s: %s %t, %v", mark, p, conclusive, err)
+		}
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, stateFile), []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, conclusive, err := readPosition(dir); err != nil || p != "" || conclusive {
+		t.Errorf("an empty state: %s %t, %v", p, conclusive, err)
+	}
+}
+
 func TestNoteOfALaunch(t *testing.T) {
 	l := launched{4711, true, history + ":5"}
 	if got, ok := parseLaunched([]byte(l.text())); !ok || got != l {

@@ -81,6 +81,7 @@ const password = "Sesame, öffne dich'\"`"
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	t.Parallel()
 	l := &lab{t: t, dir: hosttest.Root(t), network: byte(networks.Add(1))}
 	l.self = filepath.Join(l.dir, "agent")
 	from, err := os.Open("/proc/self/exe")

@@ -21,6 +21,9 @@ import (
 // stateFile is what Galera keeps of a node's position in its data directory.
 const stateFile = "grastate.dat"
 
+// transferMarks are in the data directory while it receives all the data of another node.
+var transferMarks = [...]string{".sst", "sst_in_progress"}
+
 var positionText = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}:(-1|[0-9]{1,18})$`)
 
 // position is the last change that a data directory has, or api.MySQLNoData.
@@ -41,9 +44,17 @@ const noHistory = "00000000-0000-0000-0000-000000000000"
 // readPosition tells what a data directory has. conclusive is false after a server that was killed: Galera writes its
 // number only when it ends, and the storage engine has to be asked.
 func readPosition(data string) (p position, conclusive bool, err error) {
+	for _, mark := range transferMarks {
+		if _, err := os.Lstat(filepath.Join(data, mark)); err == nil {
+			return api.MySQLNoData, true, nil // it was to receive all the data of another one, and has only a part
+		}
+	}
 	text, err := os.ReadFile(filepath.Join(data, stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return api.MySQLNoData, true, nil // it has never been in a cluster
+	}
+	if err == nil && len(bytes.TrimSpace(text)) == 0 {
+		return "", false, nil // it was killed while it wrote that
 	}
 	if err != nil {
 		return "", false, fmt.Errorf("read the position of the database: %w", err)
@@ -58,7 +69,6 @@ func readPosition(data string) (p position, conclusive bool, err error) {
 	if err != nil {
 		return "", false, fmt.Errorf("%s: %w", stateFile, err)
 	}
-	// A node that receives all the data of another one has no history until it has all of it.
 	return p, p == api.MySQLNoData || fields["seqno"] != "-1", nil
 }
 

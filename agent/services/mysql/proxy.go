@@ -83,8 +83,9 @@ func (s *Half) proxyTrouble(ctx context.Context, h *host.Host, want api.MySQLPro
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(answer) { // servers,BACKEND,…: the 18th is its status
-		if f := strings.Split(line, ","); len(f) > 17 && f[1] == "BACKEND" && f[17] == "UP" {
+	// servers,n2,…: the 37th is what its last check has said. HAProxy calls a server up before it has asked it.
+	for line := range strings.Lines(answer) {
+		if f := strings.Split(line, ","); len(f) > 36 && f[0] == "servers" && strings.Contains(f[36], "L7OK") {
 			s.served = pid
 			return nil
 		}

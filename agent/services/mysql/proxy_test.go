@@ -19,6 +19,13 @@ func TestProxy(t *testing.T) {
 	two.join()
 	one.apply(one.config(nil)) // it is to find the other when it comes back
 	glb := l.machine()
+	glb.apply(glb.proxy(glb)) // there is none
+	glb.await(api.RoleGLB, "it waits for a database", func(s api.RoleStatus, _ api.MySQLFacts) bool {
+		if s.State == api.RoleReady {
+			t.Fatal("it is ready without a database")
+		}
+		return s.Reason == errNoServer.Error()
+	})
 	glb.apply(glb.proxy(one, two))
 	glb.await(api.RoleGLB, "it is ready", ready)
 	db := glb.program(3306)

@@ -209,7 +209,7 @@ func (s *Half) makeData(ctx context.Context, h *host.Host, p paths) error {
 	defer cancel()
 	// The user of the server comes in by its socket as root does: a state transfer logs in as it.
 	output, exit, err := h.Command(ctx, host.Command{Path: path, User: p.user, Args: []string{
-		"--no-defaults", "--datadir=" + h.State().Path(beside), "--auth-root-authentication-method=socket", "--auth-root-socket-user=" + serverUser,
+		"--no-defaults", "--datadir=" + h.State().Path(beside), "--tmpdir=" + h.State().Path(p.volume+"/temp"), "--auth-root-authentication-method=socket", "--auth-root-socket-user=" + serverUser,
 		"--skip-test-db", "--skip-name-resolve",
 	}})
 	if err == nil && exit != 0 {
