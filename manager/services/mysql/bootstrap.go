@@ -16,6 +16,10 @@ func (f *fleet) chooseBeginner() {
 	if slices.ContainsFunc(f.members, func(m *machine) bool { return m.facts.Primary && m.Connected }) {
 		return
 	}
+	if text := f.awaited(); text != "" {
+		f.blocked = "no database takes changes; whether one may begin the cluster is not known before " + text
+		return
+	}
 	var best *machine
 	var where position
 	for _, m := range f.members {
@@ -51,6 +55,20 @@ func (f *fleet) chooseBeginner() {
 		}
 	}
 	f.beginner, f.blocked = best, fmt.Sprintf("%s begins the cluster", best.ID)
+}
+
+// awaited tells of machines that are still to come, "" when there are none: each may have been given the volume of one that was lost, with
+// changes that no other has.
+func (f *fleet) awaited() string {
+	for _, m := range f.servers.stay {
+		if !m.Joined() {
+			return fmt.Sprintf("%s has joined, and told what is on its volume", m.ID)
+		}
+	}
+	if missing := f.in.Spec.Nodes[api.RoleMySQL] - len(f.servers.stay); missing > 0 {
+		return fmt.Sprintf("all its machines are there, of which %d are to be made", missing)
+	}
+	return ""
 }
 
 // leads tells whether of two with the same data the first stays and the second goes.

@@ -69,8 +69,10 @@ func TestWhoBeginsTheCluster(t *testing.T) {
 		"two histories":           {nodes: []service.Node{waiting("n1", historyA+":5"), waiting("n2", historyB+":4")}, reason: "different histories"},
 		"one has not joined": {
 			nodes:  []service.Node{waiting("n1", historyA+":5"), {NodeInfo: api.NodeInfo{ID: "n2", Role: api.RoleMySQL, State: api.NodeBooting, Overlay: netip.MustParseAddr("10.0.0.2")}}},
-			begins: "n1", number: 1, from: historyA + ":5",
+			reason: "n2 has joined, and told what is on its volume",
 		},
+		"one is still to be made in the place of a lost one": {nodes: []service.Node{waiting("n1", historyA+":5")}, reason: "all its machines are there, of which 1 are to be made"},
+
 		"what is left of a cluster":  {nodes: []service.Node{remainder("n1", historyA+":5", 2), remainder("n2", historyA+":5", 2)}, begins: "n1", number: 1, from: historyA + ":5"},
 		"two that do not see others": {nodes: []service.Node{remainder("n1", historyA+":5", 1), remainder("n2", historyA+":5", 1)}, reason: "does not see"},
 		"one that goes has more":     {nodes: []service.Node{waiting("n1", historyA+":5"), changed(waiting("n9", historyA+":6"), func(n *service.Node) { n.State = api.NodeDraining })}, begins: "n9", number: 1, from: historyA + ":6"},
@@ -78,8 +80,11 @@ func TestWhoBeginsTheCluster(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := service.Input{Spec: api.ServiceSpec{ID: 1, Type: api.MySQL, Nodes: map[api.Role]int{api.RoleMySQL: len(c.nodes)}}, Nodes: c.nodes}
-			if strings.HasPrefix(name, "one that goes") {
+			switch {
+			case strings.HasPrefix(name, "one that goes"):
 				in.Spec.Nodes[api.RoleMySQL]--
+			case strings.HasPrefix(name, "one is still to be made"):
+				in.Spec.Nodes[api.RoleMySQL]++
 			}
 			p := Half{}.Plan(in)
 			if err := service.Check(in, p); err != nil {

@@ -5,7 +5,8 @@
 // # When a cluster is begun
 //
 // A cluster whose machines do not see most of each other takes no changes, and none of its machines may begin another by itself.
-// The plan has one do it, and only when all of this is known: every machine that may have data is heard, has applied what it was sent,
+// The plan has one do it, and only when all of this is known: every machine that may have data is there (a new one may have the volume
+// of one that was lost) and heard, has applied what it was sent,
 // takes no changes, does not begin, and has told the position of its data. Then the one that is most advanced begins. A silent
 // machine is not taken for dead: the director says which are, and those are not in the input. What a machine is asked has a
 // number, one more than what it has said it has begun: so it does nothing twice, and a plan that is made again asks the same.
