@@ -22,7 +22,7 @@ func (m *Manifest) Complete() {
 		for n := 1; s.Name == "" && s.Type != ""; n++ {
 			name := string(s.Type)
 			if n > 1 {
-				name += strconv.Itoa(n)
+				name += "-" + strconv.Itoa(n)
 			}
 			if !taken[name] {
 				s.Name, taken[name] = name, true

@@ -150,6 +150,10 @@ func TestCheck(t *testing.T) {
 	if m.Services[1].Name != "mysql" {
 		t.Errorf("the database is called %q", m.Services[1].Name)
 	}
+	m.Services = append(m.Services, Service{Type: "mysql"})
+	if m.Complete(); m.Services[2].Name != "mysql-2" {
+		t.Errorf("the second database is called %q", m.Services[2].Name)
+	}
 	for says, change := range map[string]func(*Manifest){
 		"Application: name the application":                                                                        func(m *Manifest) { m.Application = "" },
 		`Application: invalid name "9"`:                                                                            func(m *Manifest) { m.Application = "9" },

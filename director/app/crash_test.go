@@ -98,7 +98,7 @@ func (l *life) open() (err error) {
 		l.d, err = directortest.Open(l.t, directortest.Options{
 			Dir: l.dir, Cloud: l.cloud, Failpoint: l.crash.failpoint,
 			Timing: app.Timing{Sweep: 20 * time.Millisecond, Stray: 50 * time.Millisecond},
-			Lives:  app.Certificates{Node: 20 * time.Second}, VolumeOf: everyNode, Keep: 50 * time.Millisecond,
+			Lives:  app.Certificates{Node: 20 * time.Second}, Kinds: withVolumes(), Keep: 50 * time.Millisecond,
 		})
 	}
 	return err

@@ -46,8 +46,6 @@ type Config struct {
 	AuditKeep time.Duration // how long entries of the audit log are kept; default a year
 
 	VolumeKeep time.Duration // how long orphaned volumes are kept; default 7 days
-	// VolumeOf gives the volume that every machine of a role has, nil for none; it is the catalogue's where this is nil.
-	VolumeOf func(api.ServiceType, api.Role) *api.VolumeKind
 
 	Certificates Certificates
 }

@@ -83,10 +83,10 @@ func (l *link) released(v store.Volume) bool {
 
 // volumeOf gives the volume that every machine of a role has, nil where they have none.
 func (d *Director) volumeOf(t api.ServiceType, role api.Role) *api.VolumeKind {
-	if d.config.VolumeOf != nil {
-		return d.config.VolumeOf(t, role)
+	kind, err := d.serviceKind(t)
+	if err != nil { // of a later version; it keeps what it has
+		return nil
 	}
-	kind, _ := api.FindServiceKind(t)
 	row, _ := kind.FindRole(role)
 	return row.Volume
 }

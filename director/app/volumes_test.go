@@ -16,12 +16,16 @@ import (
 	"conpaas/director/directortest"
 )
 
-// everyNode gives each machine of helloworld a volume.
-func everyNode(t api.ServiceType, role api.Role) *api.VolumeKind {
-	if t != "helloworld" {
-		return nil
+// withVolumes is the catalogue with a volume for each machine of helloworld.
+func withVolumes() []api.ServiceKind {
+	kinds := api.Catalogue()
+	for i, k := range kinds {
+		if k.Type == "helloworld" {
+			kinds[i].Roles = slices.Clone(k.Roles)
+			kinds[i].Roles[0].Volume = &api.VolumeKind{Name: "data", SizeMiB: 64}
+		}
 	}
-	return &api.VolumeKind{Name: "data", SizeMiB: 64}
+	return kinds
 }
 
 // volumesOf gives the volumes of application shop.
@@ -156,7 +160,7 @@ func TestUsersVolume(t *testing.T) {
 // start gives them back, and those of machines or services that are removed are orphans, which are restored or destroyed in time.
 func TestVolumesOfRole(t *testing.T) {
 	t.Parallel()
-	d := directortest.Start(t, directortest.Options{VolumeOf: everyNode, Timing: app.Timing{Sweep: 20 * time.Millisecond, Stray: 20 * time.Millisecond}})
+	d := directortest.Start(t, directortest.Options{Kinds: withVolumes(), Timing: app.Timing{Sweep: 20 * time.Millisecond, Stray: 20 * time.Millisecond}})
 	ctx, admin, finish := t.Context(), d.Admin(), done(t, d, d.Admin())
 	startShop(t, d)
 	finish(d.AddNodes(ctx, admin, "shop", "helloworld", api.NodesChange{Nodes: map[api.Role]int{"node": 1}}))

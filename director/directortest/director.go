@@ -29,16 +29,15 @@ type Options struct {
 	Other     *Cloud // a second cloud, named other; default none
 	Timing    app.Timing
 	Lives     app.Certificates
-	Relays    []api.Relay                                     // of VPN_BOOTSTRAP_NODES
-	Failpoint func(name string) error                         // of the store
-	Now       func() time.Time                                // clock of the store; default time.Now
-	Register  bool                                            // SELF_REGISTRATION
-	Credit    app.CreditRules                                 // default 50 and 50
-	Keep      time.Duration                                   // of orphaned volumes; default a week
-	VolumeOf  func(api.ServiceType, api.Role) *api.VolumeKind // that machines of a role have; default: the catalogue's
-	Kinds     []api.ServiceKind                               // service types; default the catalogue's
-	Uptime    func() (string, time.Duration)                  // of the host, as the store asks for it
-	Log       *slog.Logger                                    // default: nothing is logged
+	Relays    []api.Relay                    // of VPN_BOOTSTRAP_NODES
+	Failpoint func(name string) error        // of the store
+	Now       func() time.Time               // clock of the store; default time.Now
+	Register  bool                           // SELF_REGISTRATION
+	Credit    app.CreditRules                // default 50 and 50
+	Keep      time.Duration                  // of orphaned volumes; default a week
+	Kinds     []api.ServiceKind              // service types; default the catalogue's
+	Uptime    func() (string, time.Duration) // of the host, as the store asks for it
+	Log       *slog.Logger                   // default: nothing is logged
 }
 
 // Director is a director that runs until Stop.
@@ -110,7 +109,7 @@ func Open(t testing.TB, o Options) (*Director, error) {
 	d.Director, err = app.Open(ctx, app.Config{
 		Dir: o.Dir, Store: store.Options{Failpoint: o.Failpoint, Now: o.Now, Uptime: o.Uptime}, URL: d.URL, CodeFrom: programs, Arch: "x86_64", Plan: plan,
 		Clouds: clouds, Timing: o.Timing, Certificates: o.Lives, Log: o.Log, Relays: o.Relays,
-		Register: o.Register, Credit: o.Credit, VolumeKeep: o.Keep, VolumeOf: o.VolumeOf, Kinds: o.Kinds,
+		Register: o.Register, Credit: o.Credit, VolumeKeep: o.Keep, Kinds: o.Kinds,
 	})
 	if err != nil {
 		cancel()
