@@ -45,6 +45,7 @@ type Node struct {
 	DataPlane   string        `json:"data_plane,omitempty" doc:"What carries the overlay: userspace, kernel, none"`
 	Attempt     int           `json:"attempt" doc:"Which machine of this node it is, from 1"`
 	Version     string        `json:"version,omitempty" doc:"Version of the code it runs"`
+	Health      []RoleStatus  `json:"health,omitempty" doc:"What its agent says of its roles; of one node alone, not in lists"`
 }
 
 // ExecRequest runs a command on a node, as root, without a shell.

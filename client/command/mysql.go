@@ -14,5 +14,5 @@ func newMySQLCommand(g *Global) *cobra.Command {
 connect to port 3306 as user mysqldb.
 
 The commands of cps service are here, too, for services of this type only.`,
-	}, append(g.inherited(api.MySQL), newMySQLDumpCommand(g), newMySQLLoadCommand(g), newMySQLPasswordCommand(g))...)
+	}, append(g.inherited(api.MySQL), newMySQLStatusCommand(g), newMySQLDumpCommand(g), newMySQLLoadCommand(g), newMySQLPasswordCommand(g))...)
 }

@@ -165,7 +165,13 @@ func (d *Director) Node(ctx context.Context, a Actor, id api.NodeID) (api.Node, 
 	if err != nil {
 		return api.Node{}, err
 	}
-	return d.showNodes([]store.Node{n})[0], nil
+	out := d.showNodes([]store.Node{n})[0]
+	if w := d.worker(n.Application); w != nil {
+		if status := w.link.seen().status(id); status != nil {
+			out.Health = status.Roles
+		}
+	}
+	return out, nil
 }
 
 // node gives a node whoever owns it.
