@@ -181,8 +181,8 @@ func TestActionsEndWithTheirCaller(t *testing.T) {
 		_, _ = io.CopyN(feed, zeroes{}, 5<<20)
 		feed.CloseWithError(errors.New("torn"))
 	}()
-	for err := error(nil); ; {
-		if _, err = p.Client("n2").Act(t.Context(), p.Epoch(), "load", nil, in); api.CodeFrom(err) != api.CodeThrottled {
+	for {
+		if _, err := p.Client("n2").Act(t.Context(), p.Epoch(), "load", nil, in); api.CodeFrom(err) != api.CodeThrottled {
 			if e := <-events; err == nil || !strings.HasPrefix(e, "broken off") {
 				t.Errorf("half of an input: %v, %s", err, e)
 			}

@@ -50,7 +50,7 @@ func (g *Global) dump(ctx context.Context, c *director.Client, what string, args
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	defer func() { _ = answer.Close() }()
-	to := io.Writer(g.out.Writer)
+	to := g.out.Writer
 	finish := func() error { return nil }
 	if file != "" && file != "-" {
 		part, err := os.OpenFile(file+".part", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)

@@ -45,7 +45,7 @@ func Transfer(ctx context.Context, c *Client, method, path string, in io.Reader,
 		late()
 		release()
 	}
-	answer, err := c.send(ctx, method, path, body, opts)
+	answer, err := c.send(ctx, method, path, body, opts) //nolint:bodyclose // it is the Transferred's, which closes it
 	if err != nil {
 		end()
 		return nil, err
@@ -139,7 +139,7 @@ func (o *Output) End() {
 func (r *recorder) stream(request *http.Request, idle time.Duration) {
 	r.patience = idle
 	r.Header().Set("Connection", "close")  // what is left of the body would be taken for another request
-	r.control.EnableFullDuplex()           // HTTP/2 always is
+	_ = r.control.EnableFullDuplex()       // HTTP/2 always is
 	r.control.SetReadDeadline(time.Time{}) // each Read has one of its own
 	if paced, ok := request.Body.(*pacedBody); ok {
 		request.Body = &idleBody{body: paced.ReadCloser, control: r.control, idle: idle}

@@ -13,10 +13,10 @@ import (
 	"conpaas/imagebuilder/recipe"
 )
 
-// benched gives the recipe of a virtual machine with PHP and MySQL, whose packages are extra ones.
+// benched gives the recipe of a virtual machine with PHP and MySQL.
 func benched(b *testing.B, format string) recipe.Recipe {
 	b.Helper()
-	c, err := recipe.Parse([]byte("[image]\nformat = " + format + "\n[services]\nhelloworld = off\n[packages]\nextra = mariadb-server galera-4 mariadb-backup\n"))
+	c, err := recipe.Parse([]byte("[image]\nformat = " + format + "\n[services]\nhelloworld = off\n"))
 	if err != nil {
 		b.Fatal(err)
 	}

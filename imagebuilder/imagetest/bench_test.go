@@ -9,13 +9,11 @@ import (
 	"testing"
 )
 
-// phpMySQL is the recipe whose figures are measured. MySQL is packages.
+// phpMySQL is the recipe whose figures are measured.
 const phpMySQL = `[image]
 format = qcow2
 [services]
 helloworld = off
-[packages]
-extra = mariadb-server galera-4 mariadb-backup
 `
 
 // disk gives the disk with PHP and MySQL, from the cache where it is there.

@@ -20,7 +20,7 @@ import (
 )
 
 // reloadTime is for a new configuration to be in effect.
-const reloadTime = 5 * time.Second
+const reloadTime = 10 * time.Second
 
 // MarkHere stands in templates where the mark goes: a name for the whole text, by which a running program tells
 // which configuration it has taken over.

@@ -83,7 +83,7 @@ func TestInterruptedJoin(t *testing.T) {
 	one.exec(db, "CREATE DATABASE shop", "CREATE TABLE shop.t (n INT PRIMARY KEY)", "INSERT INTO shop.t VALUES (1)")
 	two := l.machine()
 	two.apply(two.config(nil))
-	receives := filepath.Join(two.root, "var/lib/conpaas", stateDir, "volume", dataDir, ".sst")
+	receives := filepath.Join(two.root, api.VolumeDir, volumeName, dataDir, ".sst")
 	two.await(api.RoleMySQL, "it receives the data", func(s api.RoleStatus, f api.MySQLFacts) bool {
 		if f.Primary || s.State != api.RoleStarting {
 			t.Fatalf("it says %+v %+v before it has the data", s, f)
