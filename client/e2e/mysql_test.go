@@ -72,7 +72,7 @@ type writer struct {
 }
 
 // startWriter starts a writer on the network of a machine.
-func (w *world) startWriter(t *testing.T, from machine, address string) *writer {
+func (w *world) startWriter(t testing.TB, from machine, address string) *writer {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -121,7 +121,7 @@ func (l *writer) takePause() time.Duration {
 	return p
 }
 
-func (l *writer) stop(t *testing.T) []string {
+func (l *writer) stop(t testing.TB) []string {
 	t.Helper()
 	l.stdin.Close()
 	<-l.done

@@ -24,7 +24,7 @@ var keep = flag.Bool("keep", false, "keep the folders of the stories")
 
 // TestMain adds the small programs that stories use beside the real ones.
 func TestMain(m *testing.M) {
-	testscript.Main(cleanly{m}, map[string]func(){"get": get, "await": await, "page": page, "visit": visit, "totp": totp, "gone": gone, writerName: mysqlWriter})
+	testscript.Main(cleanly{m}, map[string]func(){"get": get, "await": await, "page": page, "visit": visit, "totp": totp, "gone": gone, writerName: mysqlWriter, queriesName: mysqlQueries})
 }
 
 // cleanly removes the programs that the tests have built, after the last of them.

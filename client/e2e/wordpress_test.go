@@ -25,7 +25,7 @@ type blogger struct {
 	web *http.Client
 }
 
-func newBlogger(t *testing.T, url string) *blogger {
+func newBlogger(t testing.TB, url string) *blogger {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -97,11 +97,9 @@ func (b *blogger) publish(t *testing.T, title, text string) string {
 	return fmt.Sprintf("/?p=%d", made.ID)
 }
 
-// TestWordPress: a blog with its database is made of one manifest, installed by its own page, and an article is written. It is read
-// after machines were added, lost and replaced, and after the whole application was stopped and started.
-func TestWordPress(t *testing.T) {
-	w := newWorld(t, t.TempDir(), "container")
-	t.Cleanup(w.close)
+// wordPress puts the example's manifest, for application shop, and its archive into the folder of w.
+func (w *world) wordPress(t testing.TB) {
+	t.Helper()
 	text, err := os.ReadFile(filepath.Join(wordpressExample, "manifest.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -110,6 +108,14 @@ func TestWordPress(t *testing.T) {
 	if out, err := exec.Command(filepath.Join(wordpressExample, "make-archive"), w.path("wordpress.tar.gz")).CombinedOutput(); err != nil {
 		t.Fatalf("make-archive: %v\n%s", err, out)
 	}
+}
+
+// TestWordPress: a blog with its database is made of one manifest, installed by its own page, and an article is written. It is read
+// after machines were added, lost and replaced, and after the whole application was stopped and started.
+func TestWordPress(t *testing.T) {
+	w := newWorld(t, t.TempDir(), "container")
+	t.Cleanup(w.close)
+	w.wordPress(t)
 	w.start()
 	w.login()
 	begun := time.Now()

@@ -12,6 +12,8 @@ type target struct {
 
 func most(v float64) *float64 { return &v }
 
+func least(v float64) *float64 { return &v }
+
 // loadTargets are those of a director with a thousand applications, of daemons at rest, and of a change of code.
 var loadTargets = []target{
 	{name: "director_1000_rss_mib", unit: "MiB", most: most(150)},
@@ -43,6 +45,17 @@ var imageTargets = []target{
 	{name: "image_join_container_s", unit: "s"},
 }
 
+// databaseTargets are those of a mysql service, and of a blog that uses one.
+var databaseTargets = []target{
+	{name: "mysql_start_s", unit: "s"},
+	{name: "mysql_join_s", unit: "s"},
+	{name: "mysql_pause_s", unit: "s"}, // of writes, when the machine that takes them is lost
+	{name: "mysql_replaced_s", unit: "s"},
+	{name: "mysql_queries_per_s", unit: "/s"}, // the baseline is HAProxy without checks, with the same server
+	{name: "mysql_balancer_ratio", unit: "times", least: least(0.95)},
+	{name: "wordpress_first_page_s", unit: "s", most: most(30)},
+}
+
 // targets are the figures, in the order of the table.
 var targets = slices.Concat([]target{
 	{name: "container_start_ms", unit: "ms"},
@@ -71,4 +84,4 @@ var targets = slices.Concat([]target{
 	{name: "peers_1000_ms", unit: "ms", most: most(150)},
 	{name: "peers_1000_delta_ms", unit: "ms", most: most(150)},
 	{name: "cli_start_ms", unit: "ms", most: most(30)},
-}, loadTargets, imageTargets)
+}, loadTargets, databaseTargets, imageTargets)
