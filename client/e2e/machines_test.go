@@ -168,6 +168,16 @@ func (w *world) exactly(count int) error {
 	return nil
 }
 
+// replaced tells whether a lost node has gone, and exactly count others are there.
+func (w *world) replaced(lost api.NodeID, count int) error {
+	for _, n := range w.nodes() {
+		if n.ID == lost {
+			return fmt.Errorf("node %s is still there, as %s", lost, n.State)
+		}
+	}
+	return w.exactly(count)
+}
+
 // manager gives the node that manages the application.
 func manager(nodes []api.Node) api.Node {
 	i := slices.IndexFunc(nodes, func(n api.Node) bool { return n.Role == api.ManagerRole })

@@ -80,7 +80,7 @@ func BenchmarkMySQL(b *testing.B) {
 	l.takePause()
 	lost := time.Now()
 	w.machine(first.ID).destroy()
-	w.eventually(3*time.Minute, "the machine is replaced", func() error { return w.exactly(4) })
+	w.eventually(3*time.Minute, "the machine is replaced", func() error { return w.replaced(first.ID, 4) })
 	b.ReportMetric(time.Since(lost).Seconds(), "mysql_replaced_s")
 	before := l.count()
 	w.eventually(30*time.Second, "it goes on writing", func() error { return atLeast(l.count(), before+50) })

@@ -168,7 +168,7 @@ func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 	before := l.count()
 	w.machine(first.ID).destroy()
 	w.eventually(90*time.Second, "it writes again", func() error { return atLeast(l.count(), before+50) })
-	w.eventually(180*time.Second, "the machine is replaced", func() error { return w.exactly(4) })
+	w.eventually(180*time.Second, "the machine is replaced", func() error { return w.replaced(first.ID, 4) })
 	t.Logf("a machine is replaced: %d writes, the longest pause %v", l.count(), l.takePause())
 	before = l.count()
 	w.eventually(30*time.Second, "it goes on writing", func() error { return atLeast(l.count(), before+20) })

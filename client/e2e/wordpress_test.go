@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -148,10 +149,11 @@ func TestWordPress(t *testing.T) {
 	w.cps("service", "add-nodes", "shop", "blog", "--backend", "3")
 	w.cps("service", "add-nodes", "shop", "db", "--mysql", "2")
 	is("by three backends and three databases")
-	w.machine(w.of(api.RoleMySQL)[0].ID).destroy()
-	w.machine(w.of(api.RoleBackend)[0].ID).destroy()
+	database, backend := w.of(api.RoleMySQL)[0].ID, w.of(api.RoleBackend)[0].ID
+	w.machine(database).destroy()
+	w.machine(backend).destroy()
 	is("although two machines are lost")
-	w.eventually(3*time.Minute, "the machines are replaced", func() error { return w.exactly(7) })
+	w.eventually(3*time.Minute, "the machines are replaced", func() error { return errors.Join(w.replaced(database, 7), w.replaced(backend, 7)) })
 	is("by the machines in their place")
 
 	w.cps("application", "stop", "shop")
