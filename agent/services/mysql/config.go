@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"conpaas/agent/service"
+	"conpaas/agent/services/conf"
 	"conpaas/client/api"
 )
 
@@ -75,7 +76,7 @@ func checkServer(c api.MySQLConfig, n service.Node) error {
 		return fmt.Errorf("%.80q is no node id", n.ID)
 	}
 	for _, a := range []netip.AddrPort{c.Listen, c.Check} {
-		if err := checkListen(a, n); err != nil {
+		if err := conf.CheckListen(a, n); err != nil {
 			return err
 		}
 	}
@@ -83,7 +84,7 @@ func checkServer(c api.MySQLConfig, n service.Node) error {
 		return fmt.Errorf("it names %d machines of the cluster; at most %d are allowed, and this one must be among them", len(c.Members), maxServers)
 	}
 	for _, a := range c.Members {
-		if err := checkAddress(netip.AddrPortFrom(a, c.Listen.Port())); err != nil {
+		if err := conf.CheckAddress(netip.AddrPortFrom(a, c.Listen.Port())); err != nil {
 			return err
 		}
 	}
@@ -100,7 +101,7 @@ func checkServer(c api.MySQLConfig, n service.Node) error {
 }
 
 func checkProxy(c api.MySQLProxyConfig, n service.Node) error {
-	if err := checkListen(c.Listen, n); err != nil {
+	if err := conf.CheckListen(c.Listen, n); err != nil {
 		return err
 	}
 	if c.Check == 0 {
@@ -115,31 +116,9 @@ func checkProxy(c api.MySQLProxyConfig, n service.Node) error {
 			return fmt.Errorf("%.80q is no node id, or comes twice", s.Node)
 		}
 		seen[s.Node] = true
-		if err := checkAddress(s.Address); err != nil {
+		if err := conf.CheckAddress(s.Address); err != nil {
 			return fmt.Errorf("server %s: %w", s.Node, err)
 		}
-	}
-	return nil
-}
-
-// checkListen refuses every address but the node's own.
-func checkListen(a netip.AddrPort, n service.Node) error {
-	if err := checkAddress(a); err != nil {
-		return err
-	}
-	if a.Addr() != n.Address && !n.Active {
-		return fmt.Errorf("it says to listen on %s, and this machine has no network with the others (runtime process is for tests and benchmarks); use runtime container or another cloud", a)
-	}
-	if a.Addr() != n.Address {
-		return fmt.Errorf("it says to listen on %s, and this node's address is %s", a, n.Address)
-	}
-	return nil
-}
-
-// checkAddress refuses zones too, which may hold anything.
-func checkAddress(a netip.AddrPort) error {
-	if !a.Addr().Is4() || a.Addr().IsUnspecified() || a.Port() == 0 {
-		return fmt.Errorf("%.80q is no IPv4 address with a port", a.String())
 	}
 	return nil
 }

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 
 	"conpaas/agent/service"
+	"conpaas/agent/services/conf"
 	"conpaas/client/api"
 	"conpaas/client/archive"
 )
@@ -105,7 +105,7 @@ func checkProxy(c api.PHPProxyConfig, n service.Node) error {
 	if c.Sessions == nil {
 		return nil
 	}
-	if err := checkListen(c.Sessions.Listen, n); err != nil {
+	if err := conf.CheckListen(c.Sessions.Listen, n); err != nil {
 		return err
 	}
 	if err := checkHolders(c.Holders); err != nil {
@@ -137,7 +137,7 @@ func checkPatience(seconds int) error {
 func patience(named int) int { return cmp.Or(named, usualPatience) }
 
 func checkWeb(c api.PHPWebConfig, n service.Node) error {
-	if err := checkListen(c.Listen, n); err != nil {
+	if err := conf.CheckListen(c.Listen, n); err != nil {
 		return err
 	}
 	if err := checkServers(c.Backends); err != nil {
@@ -150,10 +150,10 @@ func checkWeb(c api.PHPWebConfig, n service.Node) error {
 }
 
 func checkBackend(c api.PHPBackendConfig, n service.Node) error {
-	if err := checkListen(c.Listen, n); err != nil {
+	if err := conf.CheckListen(c.Listen, n); err != nil {
 		return err
 	}
-	if err := checkAddress(c.Sessions.Listen); err != nil {
+	if err := conf.CheckAddress(c.Sessions.Listen); err != nil {
 		return fmt.Errorf("sessions: %w", err)
 	}
 	if err := checkPassword(c.Sessions.Password); err != nil {
@@ -171,28 +171,6 @@ func checkBackend(c api.PHPBackendConfig, n service.Node) error {
 	return checkVersions(c.Versions)
 }
 
-// checkListen refuses every address but the node's own.
-func checkListen(a netip.AddrPort, n service.Node) error {
-	if err := checkAddress(a); err != nil {
-		return err
-	}
-	if a.Addr() != n.Address && !n.Active {
-		return fmt.Errorf("it says to listen on %s, and this machine has no network with the others (runtime process is for tests and benchmarks); use runtime container or another cloud", a)
-	}
-	if a.Addr() != n.Address {
-		return fmt.Errorf("it says to listen on %s, and this node's address is %s", a, n.Address)
-	}
-	return nil
-}
-
-// checkAddress refuses zones too, which may hold anything.
-func checkAddress(a netip.AddrPort) error {
-	if !a.Addr().Is4() || a.Addr().IsUnspecified() || a.Port() == 0 {
-		return fmt.Errorf("%.80q is no IPv4 address with a port", a.String())
-	}
-	return nil
-}
-
 func checkServers(all []api.Server) error {
 	if len(all) > maxServers {
 		return fmt.Errorf("it names %d servers; at most %d are allowed", len(all), maxServers)
@@ -203,7 +181,7 @@ func checkServers(all []api.Server) error {
 			return fmt.Errorf("%.80q is no node id, or comes twice", s.Node)
 		}
 		seen[s.Node] = true
-		if err := checkAddress(s.Address); err != nil {
+		if err := conf.CheckAddress(s.Address); err != nil {
 			return fmt.Errorf("server %s: %w", s.Node, err)
 		}
 	}
