@@ -15,7 +15,7 @@ import (
 func Halves() map[api.ServiceType]service.Half {
 	return map[api.ServiceType]service.Half{
 		api.Helloworld: helloworld.Half{},
-		api.PHP:        php.Half{},
+		api.PHP:        php.New(),
 		api.MySQL:      mysql.Half{},
 	}
 }

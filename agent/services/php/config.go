@@ -35,9 +35,9 @@ const (
 
 // wanted are the roles of the machine; nil for one that it does not have.
 type wanted struct {
-	proxy   *api.PHPProxyConfig
-	web     *api.PHPWebConfig
-	backend *api.PHPBackendConfig
+	proxy   *api.HostingProxyConfig
+	web     *api.HostingWebConfig
+	backend *api.HostingBackendConfig
 	broken  []api.Role // whose configuration is wrong
 }
 
@@ -89,7 +89,7 @@ func decode[C any](r api.RoleSpec, n service.Node, check func(C, service.Node) e
 	return &c, nil
 }
 
-func checkProxy(c api.PHPProxyConfig, n service.Node) error {
+func checkProxy(c api.HostingProxyConfig, n service.Node) error {
 	if c.Port == 0 {
 		return fmt.Errorf("it names no port")
 	}
@@ -136,7 +136,7 @@ func checkPatience(seconds int) error {
 // patience gives the seconds that a configuration names, or the usual ones.
 func patience(named int) int { return cmp.Or(named, usualPatience) }
 
-func checkWeb(c api.PHPWebConfig, n service.Node) error {
+func checkWeb(c api.HostingWebConfig, n service.Node) error {
 	if err := conf.CheckListen(c.Listen, n); err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func checkWeb(c api.PHPWebConfig, n service.Node) error {
 	return checkVersions(c.Versions)
 }
 
-func checkBackend(c api.PHPBackendConfig, n service.Node) error {
+func checkBackend(c api.HostingBackendConfig, n service.Node) error {
 	if err := conf.CheckListen(c.Listen, n); err != nil {
 		return err
 	}

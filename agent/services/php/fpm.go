@@ -58,7 +58,7 @@ type fpmValues struct {
 	Drain         int    // seconds for requests in flight at a reload
 }
 
-func (s *Half) applyFPM(ctx context.Context, h *host.Host, p paths, want api.PHPBackendConfig) error {
+func (s *Half) applyFPM(ctx context.Context, h *host.Host, p paths, want api.HostingBackendConfig) error {
 	programs, err := findPHP(h)
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func (s *Half) deaf(ctx context.Context, p paths, mark string) bool {
 }
 
 // renderFPM gives php-fpm.conf, php.ini and the mark of both.
-func renderFPM(p paths, want api.PHPBackendConfig) (text, ini []byte, mark string, err error) {
+func renderFPM(p paths, want api.HostingBackendConfig) (text, ini []byte, mark string, err error) {
 	settings, err := iniSettings(want.Settings)
 	if err != nil {
 		return nil, nil, "", err

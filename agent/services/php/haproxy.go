@@ -29,7 +29,7 @@ type haproxyValues struct {
 	Ping              string
 }
 
-func (s *Half) applyHAProxy(ctx context.Context, h *host.Host, p paths, n service.Node, want api.PHPProxyConfig) error {
+func (s *Half) applyHAProxy(ctx context.Context, h *host.Host, p paths, n service.Node, want api.HostingProxyConfig) error {
 	if _, err := h.State().Write(configDir+"/"+versionMap, []byte(mapKey+" "+want.Version+"\n"), 0o644); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func proxy(p paths) haproxy.Instance {
 	return haproxy.Instance{Config: configDir + "/" + haproxyConf, Socket: haproxySocket(p), Master: masterSocket(p), Grace: drainTime}
 }
 
-func renderHAProxy(p paths, n service.Node, want api.PHPProxyConfig) (text []byte, mark string, err error) {
+func renderHAProxy(p paths, n service.Node, want api.HostingProxyConfig) (text []byte, mark string, err error) {
 	listen := netip.AddrPortFrom(n.Address, want.Port)
 	if n.Active {
 		// Every address, so that it goes on when the cloud gives the machine another one.

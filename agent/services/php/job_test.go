@@ -52,7 +52,7 @@ func (w *workshop) prepare(versions ...version) map[api.Role]error {
 		blobs = append(blobs, v.CodeBlob)
 	}
 	errs := map[api.Role]error{}
-	want := wanted{web: &api.PHPWebConfig{Versions: blobs}, backend: &api.PHPBackendConfig{Versions: blobs}}
+	want := wanted{web: &api.HostingWebConfig{Versions: blobs}, backend: &api.HostingBackendConfig{Versions: blobs}}
 	w.half.prepare(w.t.Context(), w.h, w.p, want, func(r api.Role, err error) {
 		if err != nil {
 			errs[r] = err

@@ -227,7 +227,7 @@ func (m *machine) apply(roles ...api.RoleSpec) {
 }
 
 // await looks at a role until f takes what it sees.
-func (m *machine) await(r api.Role, what string, f func(api.RoleStatus, api.PHPFacts) bool) (api.RoleStatus, api.PHPFacts) {
+func (m *machine) await(r api.Role, what string, f func(api.RoleStatus, api.HostingFacts) bool) (api.RoleStatus, api.HostingFacts) {
 	m.t.Helper()
 	timer := time.NewTimer(45 * time.Second)
 	defer timer.Stop()
@@ -237,7 +237,7 @@ func (m *machine) await(r api.Role, what string, f func(api.RoleStatus, api.PHPF
 		if i < 0 || len(all) != 3 {
 			m.t.Fatalf("machine %s: Status gives %+v", m.id, all)
 		}
-		var facts api.PHPFacts
+		var facts api.HostingFacts
 		if err := json.Unmarshal(all[i].Facts, &facts); err != nil {
 			m.t.Fatal(err)
 		}
@@ -252,9 +252,9 @@ func (m *machine) await(r api.Role, what string, f func(api.RoleStatus, api.PHPF
 	}
 }
 
-func ready(s api.RoleStatus, _ api.PHPFacts) bool { return s.State == api.RoleReady }
+func ready(s api.RoleStatus, _ api.HostingFacts) bool { return s.State == api.RoleReady }
 
-func drained(s api.RoleStatus, _ api.PHPFacts) bool { return s.State == api.RoleDrained }
+func drained(s api.RoleStatus, _ api.HostingFacts) bool { return s.State == api.RoleDrained }
 
 // awaitReady waits until all roles that the machine has are ready.
 func (m *machine) awaitReady() {

@@ -18,9 +18,9 @@ func TestNeighboursOfRoles(t *testing.T) {
 		return api.Server{Node: api.NodeID("n" + string('0'+rune(last))), Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, last}), 80)}
 	}
 	store := api.SessionsStore{Listen: netip.AddrPortFrom(self, 6379), Password: "x"}
-	proxy := api.PHPProxyConfig{Webs: []api.Server{server(1), server(2)}, Sessions: &store, Holders: []api.LockHolder{{Address: server(3).Address.Addr(), Name: "n3"}}}
-	web := api.PHPWebConfig{Backends: []api.Server{server(1), server(3), server(4)}}
-	backend := api.PHPBackendConfig{Sessions: api.SessionsStore{Listen: netip.MustParseAddrPort("10.0.0.5:6379")}}
+	proxy := api.HostingProxyConfig{Webs: []api.Server{server(1), server(2)}, Sessions: &store, Holders: []api.LockHolder{{Address: server(3).Address.Addr(), Name: "n3"}}}
+	web := api.HostingWebConfig{Backends: []api.Server{server(1), server(3), server(4)}}
+	backend := api.HostingBackendConfig{Sessions: api.SessionsStore{Listen: netip.MustParseAddrPort("10.0.0.5:6379")}}
 	for name, c := range map[string]struct {
 		want   wanted
 		others []string

@@ -32,7 +32,7 @@ type nginxValues struct {
 	Patience        int // seconds
 }
 
-func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.PHPWebConfig) error {
+func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.HostingWebConfig) error {
 	path, err := h.Look(nginx)
 	if err != nil {
 		return fmt.Errorf("%w; the image needs the package nginx-light", err)
@@ -88,7 +88,7 @@ func (s *Half) applyNginx(ctx context.Context, h *host.Host, p paths, want api.P
 	return writeLoaded(h, nginx, now)
 }
 
-func renderNginx(p paths, want api.PHPWebConfig, versions []string) (text []byte, mark string, err error) {
+func renderNginx(p paths, want api.HostingWebConfig, versions []string) (text []byte, mark string, err error) {
 	text, err = render(nginxConf, nginxValues{
 		User: webUser, Mark: conf.MarkHere, Run: p.run, Temp: p.temp + "/nginx", Code: p.code, AccessLog: p.log(nginxAccess), Listen: want.Listen, Versions: versions, Backends: want.Backends,
 		Patience: patience(want.Patience),

@@ -27,14 +27,14 @@ var hostile = []string{
 var node = service.Node{ID: "n1", Service: "shop", Address: netip.MustParseAddr("127.0.0.1")}
 
 // goodRoles are configurations that are let through; each call gives new ones.
-func goodRoles() (api.PHPProxyConfig, api.PHPWebConfig, api.PHPBackendConfig) {
+func goodRoles() (api.HostingProxyConfig, api.HostingWebConfig, api.HostingBackendConfig) {
 	listen := netip.MustParseAddrPort("127.0.0.1:9000")
 	sessions := api.SessionsStore{Listen: listen, Password: "secret"}
 	blob := api.CodeBlob{ID: "code-aaaaa1", SHA256: strings.Repeat("a", 64), Format: "zip"}
 	server := api.Server{Node: "n2", Address: netip.MustParseAddrPort("10.0.0.1:80")}
-	return api.PHPProxyConfig{Port: 80, Version: "code-aaaaa1", Webs: []api.Server{server}, Sessions: &sessions},
-		api.PHPWebConfig{Listen: listen, Versions: []api.CodeBlob{blob}, Backends: []api.Server{server}},
-		api.PHPBackendConfig{Listen: listen, Versions: []api.CodeBlob{blob}, Settings: map[string]string{}, Sessions: sessions}
+	return api.HostingProxyConfig{Port: 80, Version: "code-aaaaa1", Webs: []api.Server{server}, Sessions: &sessions},
+		api.HostingWebConfig{Listen: listen, Versions: []api.CodeBlob{blob}, Backends: []api.Server{server}},
+		api.HostingBackendConfig{Listen: listen, Versions: []api.CodeBlob{blob}, Settings: map[string]string{}, Sessions: sessions}
 }
 
 func refusedBy(t *testing.T, r api.Role, config any) error {
@@ -92,23 +92,23 @@ func TestHostileValuesAreRefused(t *testing.T) {
 			}
 		})
 	}
-	for name, change := range map[string]func(*api.PHPBackendConfig){
-		"no address":         func(c *api.PHPBackendConfig) { c.Listen = netip.AddrPort{} },
-		"every address":      func(c *api.PHPBackendConfig) { c.Listen = netip.MustParseAddrPort("0.0.0.0:9000") },
-		"another's address":  func(c *api.PHPBackendConfig) { c.Listen = netip.MustParseAddrPort("127.0.0.2:9000") },
-		"no port":            func(c *api.PHPBackendConfig) { c.Listen = netip.MustParseAddrPort("127.0.0.1:0") },
-		"no sessions":        func(c *api.PHPBackendConfig) { c.Sessions = api.SessionsStore{} },
-		"password of blanks": func(c *api.PHPBackendConfig) { c.Sessions.Password = "a b" },
-		"memory":             func(c *api.PHPBackendConfig) { c.Settings["memory_limit"] = "5G" },
-		"little memory":      func(c *api.PHPBackendConfig) { c.Settings["memory_limit"] = "15M" },
-		"huge memory":        func(c *api.PHPBackendConfig) { c.Settings["memory_limit"] = "9999999999G" },
-		"time":               func(c *api.PHPBackendConfig) { c.Settings["max_execution_time"] = "3601" },
-		"no time":            func(c *api.PHPBackendConfig) { c.Settings["max_execution_time"] = "0" },
-		"time with a sign":   func(c *api.PHPBackendConfig) { c.Settings["max_execution_time"] = "+5" },
-		"functions":          func(c *api.PHPBackendConfig) { c.Settings["disable_functions"] = "a\"\nallow_url_include=On" },
-		"patience":           func(c *api.PHPBackendConfig) { c.Patience = maxPatience + 1 },
-		"no patience":        func(c *api.PHPBackendConfig) { c.Patience = -1 },
-		"many versions":      func(c *api.PHPBackendConfig) { c.Versions = make([]api.CodeBlob, maxVersions+1) },
+	for name, change := range map[string]func(*api.HostingBackendConfig){
+		"no address":         func(c *api.HostingBackendConfig) { c.Listen = netip.AddrPort{} },
+		"every address":      func(c *api.HostingBackendConfig) { c.Listen = netip.MustParseAddrPort("0.0.0.0:9000") },
+		"another's address":  func(c *api.HostingBackendConfig) { c.Listen = netip.MustParseAddrPort("127.0.0.2:9000") },
+		"no port":            func(c *api.HostingBackendConfig) { c.Listen = netip.MustParseAddrPort("127.0.0.1:0") },
+		"no sessions":        func(c *api.HostingBackendConfig) { c.Sessions = api.SessionsStore{} },
+		"password of blanks": func(c *api.HostingBackendConfig) { c.Sessions.Password = "a b" },
+		"memory":             func(c *api.HostingBackendConfig) { c.Settings["memory_limit"] = "5G" },
+		"little memory":      func(c *api.HostingBackendConfig) { c.Settings["memory_limit"] = "15M" },
+		"huge memory":        func(c *api.HostingBackendConfig) { c.Settings["memory_limit"] = "9999999999G" },
+		"time":               func(c *api.HostingBackendConfig) { c.Settings["max_execution_time"] = "3601" },
+		"no time":            func(c *api.HostingBackendConfig) { c.Settings["max_execution_time"] = "0" },
+		"time with a sign":   func(c *api.HostingBackendConfig) { c.Settings["max_execution_time"] = "+5" },
+		"functions":          func(c *api.HostingBackendConfig) { c.Settings["disable_functions"] = "a\"\nallow_url_include=On" },
+		"patience":           func(c *api.HostingBackendConfig) { c.Patience = maxPatience + 1 },
+		"no patience":        func(c *api.HostingBackendConfig) { c.Patience = -1 },
+		"many versions":      func(c *api.HostingBackendConfig) { c.Versions = make([]api.CodeBlob, maxVersions+1) },
 	} {
 		_, _, c := goodRoles()
 		change(&c)
@@ -268,7 +268,7 @@ func FuzzDecode(f *testing.F) {
 		p := paths{state: "/s", run: "/r", code: "/c", config: "/f", temp: "/t", log: func(name string) string { return "/l/" + name }}
 		if want.web != nil {
 			text, _, err := renderNginx(p, *want.web, nil)
-			plain, _, _ := renderNginx(p, api.PHPWebConfig{Listen: want.web.Listen}, nil)
+			plain, _, _ := renderNginx(p, api.HostingWebConfig{Listen: want.web.Listen}, nil)
 			if len(want.web.Backends) == 0 && (err != nil || strings.Count(string(text), ";") != strings.Count(string(plain), ";")) {
 				t.Errorf("%q makes\n%s", data, text)
 			}

@@ -41,7 +41,7 @@ type program struct {
 }
 
 // roleStatus judges a role by its programs.
-func (s *Half) roleStatus(h *host.Host, role api.Role, is bool, facts api.PHPFacts, programs ...program) api.RoleStatus {
+func (s *Half) roleStatus(h *host.Host, role api.Role, is bool, facts api.HostingFacts, programs ...program) api.RoleStatus {
 	status := api.RoleStatus{Role: role, State: api.RoleReady, Facts: encode(facts)}
 	if !is {
 		status.State = api.RoleDrained
@@ -87,10 +87,10 @@ func (s *Half) restarting(name string) bool {
 
 func (s *Half) proxyStatus(ctx context.Context, h *host.Host, p paths, n service.Node, want wanted) api.RoleStatus {
 	if want.proxy == nil {
-		return s.roleStatus(h, api.RoleProxy, false, api.PHPFacts{}, program{name: haproxy.Name}, program{name: redis})
+		return s.roleStatus(h, api.RoleProxy, false, api.HostingFacts{}, program{name: haproxy.Name}, program{name: redis})
 	}
 	c := *want.proxy
-	facts := api.PHPFacts{Servers: sorted(readLoaded(h, haproxy.Name).Servers)}
+	facts := api.HostingFacts{Servers: sorted(readLoaded(h, haproxy.Name).Servers)}
 	trouble := func() error {
 		_, mark, err := renderHAProxy(p, n, c)
 		if err != nil {
@@ -120,10 +120,10 @@ func (s *Half) proxyStatus(ctx context.Context, h *host.Host, p paths, n service
 
 func (s *Half) webStatus(ctx context.Context, h *host.Host, p paths, want wanted) api.RoleStatus {
 	if want.web == nil {
-		return s.roleStatus(h, api.RoleWeb, false, api.PHPFacts{}, program{name: nginx})
+		return s.roleStatus(h, api.RoleWeb, false, api.HostingFacts{}, program{name: nginx})
 	}
 	c := *want.web
-	facts := api.PHPFacts{Servers: sorted(readLoaded(h, nginx).Servers)}
+	facts := api.HostingFacts{Servers: sorted(readLoaded(h, nginx).Servers)}
 	facts.Checked, facts.Refused = judge(h, c.Versions, false)
 	trouble := func() error {
 		versions, err := usable(h)
@@ -151,10 +151,10 @@ func (s *Half) webStatus(ctx context.Context, h *host.Host, p paths, want wanted
 
 func (s *Half) backendStatus(ctx context.Context, h *host.Host, p paths, want wanted) api.RoleStatus {
 	if want.backend == nil {
-		return s.roleStatus(h, api.RoleBackend, false, api.PHPFacts{}, program{name: fpm})
+		return s.roleStatus(h, api.RoleBackend, false, api.HostingFacts{}, program{name: fpm})
 	}
 	c := *want.backend
-	var facts api.PHPFacts
+	var facts api.HostingFacts
 	facts.Checked, facts.Refused = judge(h, c.Versions, true)
 	now, active, err := askFPM(ctx, p)
 	facts.Active = active
@@ -176,7 +176,7 @@ func (s *Half) backendStatus(ctx context.Context, h *host.Host, p paths, want wa
 
 // drained judges a backend that is to go: it is drained once nothing has been in flight for a while. It goes on running, in case that
 // a server has not heard yet.
-func (s *Half) drained(h *host.Host, facts api.PHPFacts, err error) api.RoleStatus {
+func (s *Half) drained(h *host.Host, facts api.HostingFacts, err error) api.RoleStatus {
 	status := api.RoleStatus{Role: api.RoleBackend, State: api.RoleDrained, Facts: encode(facts)}
 	state, _ := h.Service().State(fpm)
 	if state.PID == 0 {
@@ -205,7 +205,7 @@ func sorted(nodes []api.NodeID) []api.NodeID {
 	return out
 }
 
-func encode(f api.PHPFacts) api.RawJSON {
+func encode(f api.HostingFacts) api.RawJSON {
 	data, err := json.Marshal(f)
 	if err != nil {
 		panic(err) // strings and numbers

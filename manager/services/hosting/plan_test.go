@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"encoding/json"
@@ -69,9 +69,9 @@ func TestPacked(t *testing.T) {
 	}
 	settings["memory_limit"] = "64M"
 	for _, pair := range [][2]any{
-		{&api.PHPProxyConfig{Port: 80, Version: api.CodeDefault, Webs: []api.Server{{Node: "n1", Address: overlay(8080)}}, Sessions: &store}, got.proxy},
-		{&api.PHPWebConfig{Listen: overlay(8080), Versions: code, Backends: []api.Server{{Node: "n1", Address: overlay(9000)}}, Patience: 60}, got.web},
-		{&api.PHPBackendConfig{Listen: overlay(9000), Versions: code, Settings: settings, Sessions: store, Patience: 60}, got.backend},
+		{&api.HostingProxyConfig{Port: 80, Version: api.CodeDefault, Webs: []api.Server{{Node: "n1", Address: overlay(8080)}}, Sessions: &store}, got.proxy},
+		{&api.HostingWebConfig{Listen: overlay(8080), Versions: code, Backends: []api.Server{{Node: "n1", Address: overlay(9000)}}, Patience: 300}, got.web},
+		{&api.HostingBackendConfig{Listen: overlay(9000), Versions: code, Settings: settings, Sessions: store, Patience: 300}, got.backend},
 	} {
 		if diff := cmp.Diff(pair[0], pair[1], same); diff != "" {
 			t.Error(diff)
@@ -325,8 +325,8 @@ func TestRestartDisturbsNobody(t *testing.T) {
 	}
 }
 
-// The first proxy knows whose locks of sessions are whose; where two machines have one name nobody does. Patience follows
-// max_execution_time.
+// The first proxy knows whose locks of sessions are whose; where two machines have one name nobody does. Patience is what
+// the type makes of the settings.
 func TestHoldersAndPatience(t *testing.T) {
 	w := settled(t, 1, 0, 0)
 	w.spec.Nodes[api.RoleBackend] = 2
@@ -344,8 +344,8 @@ func TestHoldersAndPatience(t *testing.T) {
 	if diff := cmp.Diff(want, first.proxy.Holders, same); diff != "" {
 		t.Error(diff)
 	}
-	if a, b := first.web.Patience, w.machines["n2"].runs.backend.Patience; a != 330 || b != 330 {
-		t.Errorf("programs may say nothing for %d and %d seconds, want 330", a, b)
+	if a, b := first.web.Patience, w.machines["n2"].runs.backend.Patience; a != 3000 || b != 3000 {
+		t.Errorf("programs may say nothing for %d and %d seconds, want 3000", a, b)
 	}
 	for _, name := range []string{"host-of-n2", "x y", ""} {
 		in := w.input()
@@ -356,7 +356,7 @@ func TestHoldersAndPatience(t *testing.T) {
 			status := *n.Status
 			status.Roles = slices.Clone(status.Roles)
 			for j := range status.Roles {
-				var facts api.PHPFacts
+				var facts api.HostingFacts
 				if err := json.Unmarshal(status.Roles[j].Facts, &facts); err != nil {
 					t.Fatal(err)
 				}
@@ -365,7 +365,7 @@ func TestHoldersAndPatience(t *testing.T) {
 			}
 			in.Nodes[i].Status = &status
 		}
-		got := decode("", Half{}.Plan(in).Nodes["n1"]).proxy.Holders
+		got := decode("", half.Plan(in).Nodes["n1"]).proxy.Holders
 		left := want[:1]
 		if name == "host-of-n2" {
 			left = nil

@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"encoding/json"
@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
-	"strconv"
 
 	"conpaas/client/api"
 	"conpaas/manager/service"
@@ -42,7 +41,7 @@ func (f *fleet) serverConfig(m *machine, roles ...api.RoleSpec) service.Config {
 // now ends there when nobody uses it any more.
 func (f *fleet) proxyConfig(m *machine) service.Config {
 	c := service.Config{Expose: []uint16{Port}}
-	proxy := api.PHPProxyConfig{Port: Port, Version: f.version(m), Webs: list(f.webList[m.ID], webPort)}
+	proxy := api.HostingProxyConfig{Port: Port, Version: f.version(m), Webs: list(f.webList[m.ID], webPort)}
 	if m == f.first {
 		store := f.sessions()
 		proxy.Sessions, proxy.Holders = &store, f.holders()
@@ -67,15 +66,15 @@ func (f *fleet) proxyConfig(m *machine) service.Config {
 }
 
 func (f *fleet) web(m *machine) api.RoleSpec {
-	return role(api.RoleWeb, api.PHPWebConfig{
-		Listen: netip.AddrPortFrom(m.Overlay, webPort), Versions: f.versions, Backends: list(f.upstream[m.ID], backendPort), Patience: f.patience(),
+	return role(api.RoleWeb, api.HostingWebConfig{
+		Listen: netip.AddrPortFrom(m.Overlay, webPort), Versions: f.versions, Backends: list(f.upstream[m.ID], backendPort), Patience: f.patience,
 	})
 }
 
 func (f *fleet) backend(m *machine, drain bool) api.RoleSpec {
-	return role(api.RoleBackend, api.PHPBackendConfig{
+	return role(api.RoleBackend, api.HostingBackendConfig{
 		Listen: netip.AddrPortFrom(m.Overlay, backendPort), Versions: f.versions, Settings: f.settings(), Sessions: f.sessions(),
-		Patience: f.patience(), Env: f.in.Spec.Env, Drain: drain,
+		Patience: f.patience, Env: f.in.Spec.Env, Drain: drain,
 	})
 }
 
@@ -113,19 +112,7 @@ func (f *fleet) holders() (out []api.LockHolder) {
 	return out
 }
 
-// Bounds of how long a program may say nothing.
-const (
-	shortestPatience = 60 // seconds
-	extraPatience    = 30 // seconds beyond max_execution_time, which does not count waiting for others
-)
-
-// patience is for how many seconds a program may say nothing.
-func (f *fleet) patience() int {
-	seconds, _ := strconv.Atoi(f.settings()["max_execution_time"])
-	return max(shortestPatience, seconds+extraPatience)
-}
-
-// settings gives the php.ini directives: what the user has set, else the catalogue's defaults.
+// settings gives all settings of the type: what the user has set, else the catalogue's defaults.
 func (f *fleet) settings() map[string]string {
 	out := maps.Clone(f.in.Spec.Settings)
 	if out == nil {

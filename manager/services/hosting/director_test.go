@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"fmt"

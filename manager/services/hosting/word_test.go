@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"encoding/json"
@@ -22,7 +22,7 @@ func BenchmarkPlan(b *testing.B) {
 	}
 	in := w.input()
 	for b.Loop() {
-		Half{}.Plan(in)
+		half.Plan(in)
 	}
 }
 
@@ -50,7 +50,7 @@ func TestAnyWord(t *testing.T) {
 			if rapid.IntRange(0, 5).Draw(t, "junk") == 0 {
 				return api.RawJSON(rapid.SampledFrom([]string{"", "7", `{"checked": 1}`, "null"}).Draw(t, "text"))
 			}
-			data, _ := json.Marshal(api.PHPFacts{
+			data, _ := json.Marshal(api.HostingFacts{
 				Checked: rapid.MapOf(rapid.SampledFrom(codes), rapid.Bool()).Draw(t, "checked"),
 				Refused: rapid.MapOfN(rapid.SampledFrom(codes), rapid.Just("no"), 0, 1).Draw(t, "refused"),
 				Version: rapid.SampledFrom(codes).Draw(t, "version"), Servers: rapid.SliceOfN(id, 0, 4).Draw(t, "servers"),
@@ -73,14 +73,14 @@ func TestAnyWord(t *testing.T) {
 			}
 			in.Nodes = append(in.Nodes, n)
 		}
-		p := Half{}.Plan(in)
+		p := half.Plan(in)
 		if err := service.Check(in, p); err != nil {
 			t.Fatal(err)
 		}
 		if p.State == "" || p.Code == nil || !maps.Equal(p.Wanted, in.Spec.Nodes) {
 			t.Fatalf("state %q, code %v, wanted %v", p.State, p.Code, p.Wanted)
 		}
-		if again := (Half{}).Plan(in); !cmp.Equal(p, again) {
+		if again := half.Plan(in); !cmp.Equal(p, again) {
 			t.Fatal(cmp.Diff(p, again))
 		}
 	})

@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"cmp"
@@ -19,7 +19,7 @@ type machine struct {
 // part is what an agent has said last of one role. state is "" where it has said nothing.
 type part struct {
 	state api.RoleState
-	facts api.PHPFacts
+	facts api.HostingFacts
 	uses  map[api.NodeID]bool // facts.Servers
 }
 
@@ -57,6 +57,7 @@ type fleet struct {
 	byID                   map[api.NodeID]*machine
 	proxies, webs, servers group
 	first                  *machine // the oldest proxy that stays; nil where there is none
+	patience               int      // for how many seconds a program may say nothing
 
 	code     api.CodeSpec // with all members set
 	versions []api.CodeBlob
@@ -79,7 +80,7 @@ func newFleet(in service.Input, wavering map[api.NodeID]bool) *fleet {
 			for _, s := range n.Status.Roles {
 				p := part{state: s.State}
 				if json.Unmarshal(s.Facts, &p.facts) != nil { // none, or not those of this type: nothing is known
-					p.facts = api.PHPFacts{}
+					p.facts = api.HostingFacts{}
 				}
 				p.uses = make(map[api.NodeID]bool, len(p.facts.Servers))
 				for _, id := range p.facts.Servers {

@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"encoding/json"
@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 
 	"conpaas/client/api"
 	"conpaas/manager/service"
@@ -50,10 +51,19 @@ type box struct {
 // order is one configuration.
 type order struct {
 	digest  string
-	proxy   *api.PHPProxyConfig
-	web     *api.PHPWebConfig
-	backend *api.PHPBackendConfig
+	proxy   *api.HostingProxyConfig
+	web     *api.HostingWebConfig
+	backend *api.HostingBackendConfig
 }
+
+// half is that of a type with simple rules of its own.
+var half = Half{Patience: func(settings map[string]string) int {
+	seconds, err := strconv.Atoi(settings["max_execution_time"])
+	if err != nil {
+		panic(err)
+	}
+	return 10 * seconds
+}}
 
 func newWorld() *world {
 	return &world{
@@ -95,7 +105,7 @@ func (w *world) input() service.Input {
 // think makes the plan, and looks whether it is one.
 func (w *world) think() service.Input {
 	in := w.input()
-	w.plan, w.planned = Half{}.Plan(in), true
+	w.plan, w.planned = half.Plan(in), true
 	if err := service.Check(in, w.plan); err != nil {
 		w.fail("%v", err)
 	}
@@ -148,13 +158,13 @@ func decode(digest string, c service.Config) *order {
 		var into any
 		switch r.Role {
 		case api.RoleProxy:
-			o.proxy = &api.PHPProxyConfig{}
+			o.proxy = &api.HostingProxyConfig{}
 			into = o.proxy
 		case api.RoleWeb:
-			o.web = &api.PHPWebConfig{}
+			o.web = &api.HostingWebConfig{}
 			into = o.web
 		case api.RoleBackend:
-			o.backend = &api.PHPBackendConfig{}
+			o.backend = &api.HostingBackendConfig{}
 			into = o.backend
 		}
 		if err := json.Unmarshal(r.Config, into); err != nil {
@@ -271,7 +281,7 @@ func (b *box) state() *api.NodeStatus {
 	s := &api.NodeStatus{Node: b.info.ID}
 	for _, r := range slices.Sorted(maps.Keys(b.up)) {
 		status := api.RoleStatus{Role: r, State: api.RoleStarting}
-		facts := api.PHPFacts{Checked: map[string]bool{}, Refused: map[string]string{}}
+		facts := api.HostingFacts{Checked: map[string]bool{}, Refused: map[string]string{}}
 		for v := range b.passed {
 			facts.Checked[v] = true
 		}
@@ -283,7 +293,7 @@ func (b *box) state() *api.NodeStatus {
 		}
 		switch r {
 		case api.RoleProxy:
-			facts = api.PHPFacts{Version: b.runs.proxy.Version, Servers: names(b.runs.proxy.Webs)}
+			facts = api.HostingFacts{Version: b.runs.proxy.Version, Servers: names(b.runs.proxy.Webs)}
 		case api.RoleWeb:
 			facts.Servers = names(b.runs.web.Backends)
 		case api.RoleBackend:
