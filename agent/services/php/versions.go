@@ -11,6 +11,7 @@ import (
 
 	"conpaas/agent/host"
 	"conpaas/agent/service"
+	"conpaas/agent/services/code"
 	"conpaas/client/api"
 	"conpaas/client/archive"
 )
@@ -88,7 +89,7 @@ func (s *Half) unpack(ctx context.Context, h *host.Host, v api.CodeBlob) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.unpack)
 	defer cancel()
-	err := extract(ctx, h, v)
+	err := code.Extract(ctx, h, codeDir, v)
 	if err != nil && overdue(ctx) {
 		err = &archive.Error{Problem: fmt.Sprintf("was not unpacked within %s", s.limits.unpack), Remedy: "make it smaller, or give the service faster machines"}
 	}
@@ -103,33 +104,7 @@ func (s *Half) unpack(ctx context.Context, h *host.Host, v api.CodeBlob) error {
 	return writeRecord(h, v.ID, record{SHA256: v.SHA256, Unpacked: true})
 }
 
-func staging(id string) string { return codeDir + "/new-" + id }
-
-func extract(ctx context.Context, h *host.Host, v api.CodeBlob) error {
-	blob, size, err := service.OpenBlob(h, v.SHA256)
-	if err != nil {
-		return err
-	}
-	defer blob.Close()
-	if err := h.State().Remove(staging(v.ID)); err != nil {
-		return err
-	}
-	if err := h.State().Mkdir(staging(v.ID), 0o755, host.User{}); err != nil {
-		return err
-	}
-	root, err := h.State().Directory(staging(v.ID))
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := archive.Extract(ctx, blob, size, v.Format, root, archive.DefaultLimits()); err != nil {
-		return err
-	}
-	if err := h.State().Flush(staging(v.ID)); err != nil {
-		return err
-	}
-	return h.State().Rename(staging(v.ID), codeDir+"/"+v.ID)
-}
+func staging(id string) string { return code.Staging(codeDir, id) }
 
 // unpackDefault writes the welcome page that comes with the agent.
 func unpackDefault(h *host.Host) error {
@@ -188,7 +163,7 @@ func usable(h *host.Host) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(present, func(id string) bool { return !versionName.MatchString(id) || !readRecord(h, id).Unpacked }), nil
+	return slices.DeleteFunc(present, func(id string) bool { return !code.IsVersion(id) || !readRecord(h, id).Unpacked }), nil
 }
 
 // judge gives what a role says of the versions that it wants.
