@@ -21,16 +21,16 @@ var (
 	digestHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-// maxVersions bounds the versions of one configuration.
-const maxVersions = 16
+// MaxVersions bounds the versions of one configuration.
+const MaxVersions = 16
 
 // IsVersion tells whether a text is the id of a version: one plain word to every program.
 func IsVersion(id string) bool { return versionName.MatchString(id) }
 
 // Check refuses versions that no director has let through.
 func Check(all []api.CodeBlob) error {
-	if len(all) > maxVersions {
-		return fmt.Errorf("it names %d code versions; at most %d are allowed", len(all), maxVersions)
+	if len(all) > MaxVersions {
+		return fmt.Errorf("it names %d code versions; at most %d are allowed", len(all), MaxVersions)
 	}
 	formats := []string{archive.Tar, archive.TarGzip, archive.TarBzip2, archive.TarXZ, archive.Zip}
 	for _, v := range all {

@@ -14,6 +14,7 @@ import (
 	"conpaas/agent/host"
 	"conpaas/agent/host/hosttest"
 	"conpaas/agent/service"
+	"conpaas/agent/services/code"
 	"conpaas/agent/services/conf"
 	"conpaas/client/api"
 )
@@ -108,7 +109,7 @@ func TestHostileValuesAreRefused(t *testing.T) {
 		"functions":          func(c *api.HostingBackendConfig) { c.Settings["disable_functions"] = "a\"\nallow_url_include=On" },
 		"patience":           func(c *api.HostingBackendConfig) { c.Patience = maxPatience + 1 },
 		"no patience":        func(c *api.HostingBackendConfig) { c.Patience = -1 },
-		"many versions":      func(c *api.HostingBackendConfig) { c.Versions = make([]api.CodeBlob, maxVersions+1) },
+		"many versions":      func(c *api.HostingBackendConfig) { c.Versions = make([]api.CodeBlob, code.MaxVersions+1) },
 	} {
 		_, _, c := goodRoles()
 		change(&c)

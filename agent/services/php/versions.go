@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"conpaas/agent/host"
-	"conpaas/agent/service"
 	"conpaas/agent/services/code"
 	"conpaas/client/api"
 	"conpaas/client/archive"
