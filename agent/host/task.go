@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"conpaas/client/daemon/proc"
@@ -20,6 +21,7 @@ type Task struct {
 	h       *Host
 	name    string
 	process *proc.Process // nil while it does not run, as far as is known
+	ignore  func()        // ends the watching of process, and waits for that
 }
 
 // Errand is what a task runs.
@@ -68,9 +70,23 @@ func (h *Host) Task(name string) (*Task, error) {
 		return nil, fmt.Errorf("task %s: %w", name, err)
 	}
 	if alive {
-		t.process = process
+		t.watch(process)
 	}
 	return t, nil
+}
+
+// watch has the end of a process look like that of a supervised program to those who wait for those.
+func (t *Task) watch(process *proc.Process) {
+	stop := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-process.Done():
+			t.h.service.notify()
+		case <-stop:
+		}
+	})
+	t.process, t.ignore = process, func() { close(stop); watching.Wait() }
 }
 
 func (t *Task) stateFile() string { return t.h.run.Path(taskDir + "/" + t.name + stateSuffix) }
@@ -111,6 +127,7 @@ func (t *Task) Begun() (bool, error) {
 
 // Run begins the program, unless it has begun before since Prepare.
 func (t *Task) Run(e Errand) error {
+	t.Release()
 	command, err := e.command()
 	if err != nil {
 		return fmt.Errorf("task %s: %w", t.name, err)
@@ -129,7 +146,7 @@ func (t *Task) Run(e Errand) error {
 	if err != nil {
 		return fmt.Errorf("task %s: %w", t.name, err)
 	}
-	t.process = process
+	t.watch(process)
 	return nil
 }
 
@@ -186,6 +203,7 @@ func (t *Task) Forget() error {
 // Release lets go of the script, which goes on where it runs.
 func (t *Task) Release() {
 	if t.process != nil {
+		t.ignore()
 		t.process.Release()
 		t.process = nil
 	}

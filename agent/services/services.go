@@ -5,6 +5,7 @@ package services
 
 import (
 	"conpaas/agent/service"
+	"conpaas/agent/services/generic"
 	"conpaas/agent/services/helloworld"
 	"conpaas/agent/services/mysql"
 	"conpaas/agent/services/php"
@@ -17,5 +18,6 @@ func All() map[api.ServiceType]func() service.Half {
 		api.Helloworld: func() service.Half { return helloworld.New() },
 		api.PHP:        func() service.Half { return php.New() },
 		api.MySQL:      func() service.Half { return mysql.New() },
+		api.Generic:    func() service.Half { return generic.New() },
 	}
 }
