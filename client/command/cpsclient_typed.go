@@ -24,10 +24,10 @@ func flatTyped(g *Global, ofService func(cmd *cobra.Command, use, example string
 	all := []*cobra.Command{add, remove}
 	for kind, cmds := range map[api.ServiceType][]*cobra.Command{
 		api.PHP: {
-			ofService(newUploadCodeCommand(g), "upload_code SERVICE APPLICATION ARCHIVE", "cpsclient upload_code 1 shop shop.tar.gz"),
+			ofService(newUploadCodeCommand(g, api.PHP), "upload_code SERVICE APPLICATION ARCHIVE", "cpsclient upload_code 1 shop shop.tar.gz"),
 			ofService(newListCodesCommand(g), "list_uploads SERVICE APPLICATION", "cpsclient list_uploads 1 shop"),
 			ofService(newEnableCodeCommand(g), "enable_code SERVICE APPLICATION VERSION", "cpsclient enable_code 1 shop code-abc234"),
-			ofService(newDownloadCodeCommand(g), "download_code SERVICE APPLICATION [VERSION]", "cpsclient download_code 1 shop code-abc234 -O shop.tar.gz"),
+			ofService(newDownloadCodeCommand(g, api.PHP), "download_code SERVICE APPLICATION [VERSION]", "cpsclient download_code 1 shop code-abc234 -O shop.tar.gz"),
 			ofService(newDeleteCodeCommand(g), "delete_code SERVICE APPLICATION VERSION", "cpsclient delete_code 1 shop code-abc234 --yes"),
 			ofService(newToggleDebugCommand(g), "toggle_debug SERVICE APPLICATION", "cpsclient toggle_debug 1 shop"),
 		},

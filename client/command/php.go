@@ -25,8 +25,7 @@ one is enabled: that one gets the requests.
 
 The commands of cps service are here, too, for services of this type only.`,
 	}, append(g.inherited(api.PHP),
-		newUploadCodeCommand(g), newListCodesCommand(g), newEnableCodeCommand(g), newDownloadCodeCommand(g), newDeleteCodeCommand(g),
-		newPHPConfigCommand(g), newPHPDebugCommand(g),
+		append(g.codeCommands(api.PHP), newPHPConfigCommand(g), newPHPDebugCommand(g))...,
 	)...)
 }
 

@@ -106,6 +106,9 @@ func (d *Director) CreateVolume(ctx context.Context, a Actor, ref string, in api
 			if err := mountFree(&tx.Read, node, in.Name); err != nil {
 				return none, err
 			}
+			if err := d.idleAt(&tx.Read, node.Application, node.Service); err != nil {
+				return none, err
+			}
 			n.Cloud, n.Node, n.Service, n.Role = node.Cloud, node.ID, node.Service, node.Role
 		}
 		if err := d.keepsVolumes(n.Cloud); err != nil {
@@ -202,6 +205,9 @@ func (d *Director) AttachVolume(ctx context.Context, a Actor, ref, volume string
 			if err := mountFree(&tx.Read, n, v.Mount); err != nil {
 				return "", err
 			}
+			if err := d.idleAt(&tx.Read, n.Application, n.Service); err != nil {
+				return "", err
+			}
 		}
 		_, err = tx.AssignVolume(v.ID, n.ID, n.Service, n.Role)
 		return n.ID, err
@@ -211,6 +217,9 @@ func (d *Director) AttachVolume(ctx context.Context, a Actor, ref, volume string
 // DetachVolume takes a volume from its machine.
 func (d *Director) DetachVolume(ctx context.Context, a Actor, ref, volume string) (api.Operation, error) {
 	return d.changeVolume(ctx, a, ref, volume, api.OpVolumeDetach, toOperate, func(tx *store.Tx, v store.Volume) (api.NodeID, error) {
+		if err := d.idleAt(&tx.Read, v.Application, v.Service); err != nil {
+			return "", err
+		}
 		_, err := tx.AssignVolume(v.ID, "", 0, "")
 		return v.Holder, err
 	})
