@@ -30,17 +30,26 @@ The commands of cps service are here, too, for services of this type only.`,
 }
 
 func newPHPConfigCommand(g *Global) *cobra.Command {
-	var wait waitOptions
-	cmd := &cobra.Command{
-		Use:     "config APPLICATION SERVICE [NAME=VALUE…]",
-		Aliases: []string{"get-php-config"},
-		Short:   "Show the settings of PHP, or change some of them",
-		Long: `Show the settings of PHP, or change those that are named. They take effect without a lost request.
-
-` + settingsTable(api.PHP),
-		Example: `cps php config shop php
+	cmd := newConfigCommand(g, api.PHP)
+	cmd.Aliases = []string{"get-php-config"}
+	cmd.Long = strings.Replace(cmd.Long, "named.", "named. They take effect without a lost request.", 1)
+	cmd.Example = `cps php config shop php
 cps php config shop php memory_limit=256M max_execution_time=60
-cps php config shop php disable_functions=exec,passthru`,
+cps php config shop php disable_functions=exec,passthru`
+	return cmd
+}
+
+// newConfigCommand makes the command for the settings of services of a type.
+func newConfigCommand(g *Global, kind api.ServiceType) *cobra.Command {
+	var wait waitOptions
+	row, _ := api.FindServiceKind(kind)
+	cmd := &cobra.Command{
+		Use:   "config APPLICATION SERVICE [NAME=VALUE…]",
+		Short: "Show the settings of a service, or change some of them",
+		Long: `Show the settings of a service, or change those that are named.
+
+` + settingsTable(kind),
+		Example: fmt.Sprintf("cps %[1]s config shop %[1]s\ncps %[1]s config shop %[1]s %[2]s=%[3]s", kind, row.Settings[0].Name, row.Settings[0].Default),
 		Args: func(cmd *cobra.Command, args []string) error {
 			return words("APPLICATION", "SERVICE")(cmd, args[:min(len(args), 2)])
 		},
