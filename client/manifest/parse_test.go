@@ -139,7 +139,7 @@ func FuzzParse(f *testing.F) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	kinds := []api.ServiceKind{
-		{Type: "php", Hosting: true, Roles: []api.RoleKind{{Role: "proxy", Min: 1}, {Role: "web"}, {Role: "backend"}}, Settings: []api.Setting{{Name: "memory_limit"}}},
+		{Type: "php", Code: true, Hosting: true, Roles: []api.RoleKind{{Role: "proxy", Min: 1}, {Role: "web"}, {Role: "backend"}}, Settings: []api.Setting{{Name: "memory_limit"}}},
 		{Type: "mysql", Roles: []api.RoleKind{{Role: "mysql", Min: 1}, {Role: "glb"}}},
 	}
 	m := want()
