@@ -93,7 +93,7 @@ func (t *Task) stateFile() string { return t.h.run.Path(taskDir + "/" + t.name +
 func (t *Task) script() string    { return taskDir + "/" + t.name }
 func (t *Task) status() string    { return taskDir + "/" + t.name + ".status" }
 
-func (t *Task) token() string     { return taskDir + "/" + t.name + ".token" }
+func (t *Task) token() string { return taskDir + "/" + t.name + ".token" }
 
 // Start begins a script; what runs is ended before. env is its environment beside PATH. A script without #! is run by a shell.
 func (t *Task) Start(ctx context.Context, script []byte, env []string) error {

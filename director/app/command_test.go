@@ -127,7 +127,9 @@ func TestCommands(t *testing.T) {
 		"there are: run, interrupt, cleanup": run("dance"),
 		"NUL":                                run("run", "\x00"),
 		"65 parameters":                      run("run", make([]string, 65)...),
-		"at most 1":                          func() (api.Operation, error) { return c.AddNodes(ctx, "shop", "jobs", api.NodesChange{Nodes: map[api.Role]int{api.RoleMaster: 1}}) },
+		"at most 1": func() (api.Operation, error) {
+			return c.AddNodes(ctx, "shop", "jobs", api.NodesChange{Nodes: map[api.Role]int{api.RoleMaster: 1}})
+		},
 	} {
 		if _, err := call(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

@@ -222,8 +222,12 @@ func TestAnyOrderOfEvents(t *testing.T) {
 					b.facts.Scripts[api.GenericRun] = api.GenericScript{}
 				}
 			}),
-			"scale":     event(func(t *rapid.T) { w.spec.Nodes = map[api.Role]int{api.RoleMaster: 1, api.RoleNode: rapid.IntRange(0, 3).Draw(t, "nodes")} }),
-			"enable":    event(func(t *rapid.T) { w.enable(rapid.SampledFrom([]string{"code-a", "code-b", "code-broken"}).Draw(t, "version")) }),
+			"scale": event(func(t *rapid.T) {
+				w.spec.Nodes = map[api.Role]int{api.RoleMaster: 1, api.RoleNode: rapid.IntRange(0, 3).Draw(t, "nodes")}
+			}),
+			"enable": event(func(t *rapid.T) {
+				w.enable(rapid.SampledFrom([]string{"code-a", "code-b", "code-broken"}).Draw(t, "version"))
+			}),
 			"run":       event(func(*rapid.T) { w.command(api.GenericRun) }),
 			"interrupt": event(func(*rapid.T) { w.command(api.GenericInterrupt) }),
 		})

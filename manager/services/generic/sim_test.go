@@ -62,7 +62,9 @@ func (w *world) fail(format string, args ...any) {
 	}
 }
 
-func (w *world) say(format string, args ...any) { w.said = append(w.said, fmt.Sprintf(format, args...)) }
+func (w *world) say(format string, args ...any) {
+	w.said = append(w.said, fmt.Sprintf(format, args...))
+}
 
 func (w *world) ids() []api.NodeID { return slices.SortedFunc(maps.Keys(w.machines), service.ByAge) }
 
