@@ -37,7 +37,7 @@ func newGenericRunCommand(g *Global, kind api.CommandKind) *cobra.Command {
 		Short: kind.Help,
 		Long: kind.Help + `.
 
-It waits until every machine has begun; how it goes on is shown by cps generic status, and what scripts write by cps generic log.`,
+It waits until every machine has begun; how it goes on is shown by cps generic status, and what scripts write by cps generic log --kind error.`,
 		Example: fmt.Sprintf("cps generic %[1]s shop generic\ncps generic %[1]s shop generic --parameters \"10 fast\"", kind.Name),
 		Args:    words("APPLICATION", "SERVICE"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
