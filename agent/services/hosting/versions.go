@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"conpaas/agent/host"
@@ -21,39 +22,43 @@ type record struct {
 	SHA256   string    `json:"sha256,omitempty"`
 	Unpacked bool      `json:"unpacked"`
 	Unsafe   string    `json:"unsafe,omitempty"` // why it was not unpacked
-	Checked  bool      `json:"checked"`          // by PHP
-	Broken   string    `json:"broken,omitempty"` // what PHP says
+	Checked  bool      `json:"checked"`          // tried by the type
+	Broken   string    `json:"broken,omitempty"` // what came of it
 	Dropped  time.Time `json:"dropped,omitzero"` // since when nobody wants it
 }
 
-func readRecord(h *host.Host, id string) record {
+func readRecord(p Site, id string) record {
 	var r record
-	data, err := h.State().Read(checkDir+"/"+id+".json", 1<<20)
+	data, err := p.Host.State().Read(p.checks()+"/"+id+".json", 1<<20)
 	if err != nil || json.Unmarshal(data, &r) != nil {
 		return record{}
 	}
 	return r
 }
 
-func writeRecord(h *host.Host, id string, r record) error {
+func writeRecord(p Site, id string, r record) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	_, err = h.State().Write(checkDir+"/"+id+".json", data, 0o600)
+	_, err = p.Host.State().Write(p.checks()+"/"+id+".json", data, 0o600)
 	return err
 }
 
 // prepare unpacks and checks the versions that the roles want. Every role that wants one waits for it; that a version
 // is refused is no error, but a fact.
-func (s *Half) prepare(ctx context.Context, h *host.Host, p paths, want wanted, fail func(api.Role, error)) {
+func (s *Half) prepare(ctx context.Context, p Site, want wanted, fail func(api.Role, error)) {
 	all := want.versions()
 	if s.job != nil && !slices.Contains(all, s.job.version) {
 		s.Close() // nobody waits for it any more
 	}
 	for _, v := range all {
 		users := want.users(v.ID)
-		err := s.finish(ctx, h, p, v, users[api.RoleBackend])
+		var runs *api.HostingBackendConfig
+		if users[api.RoleBackend] {
+			runs = want.backend
+		}
+		err := s.finish(ctx, p, v, runs)
 		for role, wants := range users {
 			if wants {
 				fail(role, err)
@@ -71,53 +76,54 @@ func (w wanted) users(id string) map[api.Role]bool {
 }
 
 // unpack makes the directory of a version. It is root's, and read-only for the programs in it.
-func (s *Half) unpack(ctx context.Context, h *host.Host, v api.CodeBlob) error {
+func (s *Half) unpack(ctx context.Context, p Site, v api.CodeBlob, say Say) error {
 	if v.ID == api.CodeDefault {
-		return unpackDefault(h)
+		return s.unpackDefault(p)
 	}
-	r := readRecord(h, v.ID)
+	r := readRecord(p, v.ID)
 	if r.SHA256 == v.SHA256 && (r.Unpacked || r.Unsafe != "") {
 		if r.Dropped.IsZero() {
 			return nil
 		}
 		r.Dropped = time.Time{}
-		return writeRecord(h, v.ID, r)
+		return writeRecord(p, v.ID, r)
 	}
-	if err := forget(h, v.ID); err != nil {
+	if err := forget(p, v.ID); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.unpack)
 	defer cancel()
-	err := extract(ctx, h, v)
+	err := s.extract(ctx, p, v, say)
 	if err != nil && overdue(ctx) {
 		err = &archive.Error{Problem: fmt.Sprintf("was not unpacked within %s", s.limits.unpack), Remedy: "make it smaller, or give the service faster machines"}
 	}
 	var bad *archive.Error
 	if errors.As(err, &bad) {
-		err = h.State().Remove(staging(v.ID))
-		return errors.Join(err, writeRecord(h, v.ID, record{SHA256: v.SHA256, Unsafe: bad.Error()}))
+		err = p.Host.State().Remove(p.Code() + "/" + staging(v.ID))
+		return errors.Join(err, writeRecord(p, v.ID, record{SHA256: v.SHA256, Unsafe: bad.Error()}))
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("code version %s: %w", v.ID, err), h.State().Remove(staging(v.ID)))
+		return errors.Join(fmt.Errorf("code version %s: %w", v.ID, err), p.Host.State().Remove(p.Code()+"/"+staging(v.ID)))
 	}
-	return writeRecord(h, v.ID, record{SHA256: v.SHA256, Unpacked: true})
+	return writeRecord(p, v.ID, record{SHA256: v.SHA256, Unpacked: true})
 }
 
-func staging(id string) string { return codeDir + "/new-" + id }
+func staging(id string) string { return "new-" + id }
 
-func extract(ctx context.Context, h *host.Host, v api.CodeBlob) error {
+func (s *Half) extract(ctx context.Context, p Site, v api.CodeBlob, say Say) error {
+	h, dir := p.Host, p.Code()+"/"+staging(v.ID)
 	blob, size, err := service.OpenBlob(h, v.SHA256)
 	if err != nil {
 		return err
 	}
 	defer blob.Close()
-	if err := h.State().Remove(staging(v.ID)); err != nil {
+	if err := h.State().Remove(dir); err != nil {
 		return err
 	}
-	if err := h.State().Mkdir(staging(v.ID), 0o755, host.User{}); err != nil {
+	if err := h.State().Mkdir(dir, 0o755, host.User{}); err != nil {
 		return err
 	}
-	root, err := h.State().Directory(staging(v.ID))
+	root, err := h.State().Directory(dir)
 	if err != nil {
 		return err
 	}
@@ -125,42 +131,48 @@ func extract(ctx context.Context, h *host.Host, v api.CodeBlob) error {
 	if err := archive.Extract(ctx, blob, size, v.Format, root, archive.DefaultLimits()); err != nil {
 		return err
 	}
-	if err := h.State().Flush(staging(v.ID)); err != nil {
+	if shaper, ok := s.kind.Runner.(Shaper); ok {
+		if err := shaper.Shape(ctx, p, dir, say); err != nil {
+			return err
+		}
+	}
+	if err := h.State().Flush(dir); err != nil {
 		return err
 	}
-	return h.State().Rename(staging(v.ID), codeDir+"/"+v.ID)
+	return h.State().Rename(dir, p.Code()+"/"+v.ID)
 }
 
 // unpackDefault writes the welcome page that comes with the agent.
-func unpackDefault(h *host.Host) error {
-	dir := codeDir + "/" + api.CodeDefault
-	if err := h.State().Mkdir(dir, 0o755, host.User{}); err != nil {
+func (s *Half) unpackDefault(p Site) error {
+	dir := p.Code() + "/" + api.CodeDefault
+	err := fs.WalkDir(s.kind.Welcome, "welcome", func(name string, d fs.DirEntry, err error) error {
+		to := dir + strings.TrimPrefix(name, "welcome")
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return p.Host.State().Mkdir(to, 0o755, host.User{})
+		}
+		text, err := fs.ReadFile(s.kind.Welcome, name)
+		if err == nil {
+			_, err = p.Host.State().Write(to, text, 0o644)
+		}
 		return err
-	}
-	pages, err := fs.ReadDir(files, "welcome")
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("write the welcome page: %w", err)
 	}
-	for _, page := range pages {
-		text, err := files.ReadFile("welcome/" + page.Name())
-		if err != nil {
-			return err
-		}
-		if _, err := h.State().Write(dir+"/"+page.Name(), text, 0o644); err != nil {
-			return err
-		}
-	}
-	return writeRecord(h, api.CodeDefault, record{Unpacked: true, Checked: true})
+	return writeRecord(p, api.CodeDefault, record{Unpacked: true, Checked: true})
 }
 
 // forget removes a version, its record first.
-func forget(h *host.Host, id string) error {
-	return errors.Join(h.State().Remove(checkDir+"/"+id+".json"), h.State().Remove(codeDir+"/"+id))
+func forget(p Site, id string) error {
+	return errors.Join(p.Host.State().Remove(p.checks()+"/"+id+".json"), p.Host.State().Remove(p.Code()+"/"+id))
 }
 
 // prune removes versions that nobody has wanted for as long as a request may take.
-func (s *Half) prune(h *host.Host, want []api.CodeBlob) error {
-	present, err := h.State().Directories(codeDir)
+func (s *Half) prune(p Site, want []api.CodeBlob) error {
+	present, err := p.Host.State().Directories(p.Code())
 	if err != nil {
 		return err
 	}
@@ -169,33 +181,39 @@ func (s *Half) prune(h *host.Host, want []api.CodeBlob) error {
 		if s.at(id) || slices.ContainsFunc(want, func(v api.CodeBlob) bool { return v.ID == id }) {
 			continue
 		}
-		r := readRecord(h, id)
+		r := readRecord(p, id)
 		switch {
-		case !r.Unpacked || !r.Dropped.IsZero() && time.Since(r.Dropped) >= s.keep:
-			errs = append(errs, forget(h, id))
+		case !r.Unpacked || !r.Dropped.IsZero() && time.Since(r.Dropped) >= s.Keep:
+			errs = append(errs, forget(p, id))
 		case r.Dropped.IsZero():
 			r.Dropped = time.Now().UTC()
-			errs = append(errs, writeRecord(h, id, r))
+			errs = append(errs, writeRecord(p, id, r))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// usable gives the versions whose directories may be served, sorted: also those that are no longer wanted, for
+// Usable gives the versions whose directories may be served, sorted: also those that are no longer wanted, for
 // requests that are still under way.
-func usable(h *host.Host) ([]string, error) {
-	present, err := h.State().Directories(codeDir)
+func Usable(p Site) ([]string, error) {
+	present, err := p.Host.State().Directories(p.Code())
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(present, func(id string) bool { return !versionName.MatchString(id) || !readRecord(h, id).Unpacked }), nil
+	return slices.DeleteFunc(present, func(id string) bool { return !versionName.MatchString(id) || !readRecord(p, id).Unpacked }), nil
+}
+
+// Checked tells whether a version may be run here.
+func (p Site) Checked(v api.CodeBlob) bool {
+	r := readRecord(p, v.ID)
+	return r.SHA256 == v.SHA256 && r.Unpacked && r.Checked
 }
 
 // judge gives what a role says of the versions that it wants.
-func judge(h *host.Host, want []api.CodeBlob, runs bool) (checked map[string]bool, refused map[string]string) {
+func judge(p Site, want []api.CodeBlob, runs bool) (checked map[string]bool, refused map[string]string) {
 	checked, refused = map[string]bool{}, map[string]string{}
 	for _, v := range want {
-		r := readRecord(h, v.ID)
+		r := readRecord(p, v.ID)
 		switch {
 		case r.SHA256 != v.SHA256: // not looked at yet
 		case r.Unsafe != "":
