@@ -52,8 +52,8 @@ func Staging(dir, id string) string { return dir + "/new-" + id }
 
 // Extract unpacks the blob of a version as DIR/ID below the host's state, which must not be there yet; the files are root's. It is there with
 // all its content on disk, or not at all: what was begun is at Staging. An *archive.Error is about the archive, a *service.Waiting says that
-// the blob has not come yet.
-func Extract(ctx context.Context, h *host.Host, dir string, v api.CodeBlob) error {
+// the blob has not come yet. Where shape is not nil it may change what was unpacked, in the directory below the host's state that it is given.
+func Extract(ctx context.Context, h *host.Host, dir string, v api.CodeBlob, shape func(dir string) error) error {
 	blob, size, err := service.OpenBlob(h, v.SHA256)
 	if err != nil {
 		return err
@@ -73,6 +73,11 @@ func Extract(ctx context.Context, h *host.Host, dir string, v api.CodeBlob) erro
 	defer root.Close()
 	if err := archive.Extract(ctx, blob, size, v.Format, root, archive.DefaultLimits()); err != nil {
 		return err
+	}
+	if shape != nil {
+		if err := shape(staging); err != nil {
+			return err
+		}
 	}
 	if err := h.State().Flush(staging); err != nil {
 		return err

@@ -46,7 +46,7 @@ func TestExtract(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := blob(t, h, "code-abcdef", "bin/run.sh", "true")
-	if err := code.Extract(t.Context(), h, "code", v); err != nil {
+	if err := code.Extract(t.Context(), h, "code", v, nil); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(h.State().Path("code/code-abcdef/bin/run.sh"))
@@ -54,14 +54,14 @@ func TestExtract(t *testing.T) {
 		t.Errorf("%v, %v", info, err)
 	}
 	evil := blob(t, h, "code-evil66", "../evil", "x")
-	err = code.Extract(t.Context(), h, "code", evil)
+	err = code.Extract(t.Context(), h, "code", evil, nil)
 	if _, ok := errors.AsType[*archive.Error](err); !ok {
 		t.Errorf("an archive that leads out of its place: %v", err)
 	}
 	if all, err := h.State().Directories("code"); err != nil || strings.Join(all, " ") != "code-abcdef new-code-evil66" {
 		t.Errorf("%v, %v", all, err)
 	}
-	err = code.Extract(t.Context(), h, "code", api.CodeBlob{ID: "code-later6", SHA256: strings.Repeat("a", 64), Format: archive.Tar})
+	err = code.Extract(t.Context(), h, "code", api.CodeBlob{ID: "code-later6", SHA256: strings.Repeat("a", 64), Format: archive.Tar}, nil)
 	if waits, _ := service.Waits(err); !waits {
 		t.Errorf("a blob that has not come: %v", err)
 	}

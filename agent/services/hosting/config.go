@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"cmp"
@@ -16,7 +16,6 @@ import (
 
 // What is let through is a plain word in every configuration that it goes into.
 var (
-	plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)+$`)
 	plainNode = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
 	hostName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
 )
@@ -39,7 +38,7 @@ type wanted struct {
 }
 
 // decodeAll reads the configurations, which may be hostile.
-func decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Role, error)) wanted {
+func (s *Half) decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Role, error)) wanted {
 	var w wanted
 	for _, r := range roles {
 		var err error
@@ -49,9 +48,9 @@ func decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Role, error))
 		case api.RoleWeb:
 			w.web, err = decode(r, n, checkWeb)
 		case api.RoleBackend:
-			w.backend, err = decode(r, n, checkBackend)
+			w.backend, err = decode(r, n, s.checkBackend)
 		default:
-			err = fmt.Errorf("service type %s has no role %.40q; it has %q, %q and %q", api.PHP, r.Role, api.RoleProxy, api.RoleWeb, api.RoleBackend)
+			err = fmt.Errorf("service type %s has no role %.40q; it has %q, %q and %q", s.kind.Type, r.Role, api.RoleProxy, api.RoleWeb, api.RoleBackend)
 		}
 		if err != nil {
 			w.broken = append(w.broken, r.Role)
@@ -130,8 +129,8 @@ func checkPatience(seconds int) error {
 	return nil
 }
 
-// patience gives the seconds that a configuration names, or the usual ones.
-func patience(named int) int { return cmp.Or(named, usualPatience) }
+// Patience gives the seconds that a configuration names, or the usual ones.
+func Patience(named int) int { return cmp.Or(named, usualPatience) }
 
 func checkWeb(c api.HostingWebConfig, n service.Node) error {
 	if err := conf.CheckListen(c.Listen, n); err != nil {
@@ -146,7 +145,7 @@ func checkWeb(c api.HostingWebConfig, n service.Node) error {
 	return code.Check(c.Versions)
 }
 
-func checkBackend(c api.HostingBackendConfig, n service.Node) error {
+func (s *Half) checkBackend(c api.HostingBackendConfig, n service.Node) error {
 	if err := conf.CheckListen(c.Listen, n); err != nil {
 		return err
 	}
@@ -156,16 +155,13 @@ func checkBackend(c api.HostingBackendConfig, n service.Node) error {
 	if err := checkPassword(c.Sessions.Password); err != nil {
 		return err
 	}
-	if _, err := iniSettings(c.Settings); err != nil {
-		return err
-	}
 	if err := checkPatience(c.Patience); err != nil {
 		return err
 	}
-	if _, err := fpmEnv(c.Env); err != nil {
+	if err := code.Check(c.Versions); err != nil {
 		return err
 	}
-	return code.Check(c.Versions)
+	return s.kind.Runner.Accepts(c)
 }
 
 func checkServers(all []api.Server) error {
