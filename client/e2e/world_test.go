@@ -37,9 +37,9 @@ var programs = sync.OnceValues(func() (string, error) {
 	} {
 		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), "./"+folder)
 		build.Dir = "../.."
-		build.Env = os.Environ()
-		if name != "cpsdirector" { // the programs of machines must run on any of them
-			build.Env = append(build.Env, "CGO_ENABLED=0")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // the programs of machines must run on any of them
+		if name == "cpsdirector" {
+			build.Env = append(os.Environ(), "CGO_ENABLED=1")
 		}
 		if out, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
