@@ -68,7 +68,7 @@ func TestPieces(t *testing.T) {
 		"manager/services/orchid/orchid_test.go":     "func TestPlan(",
 		"agent/services/orchid/nginx.go":             "package orchid\n",
 		"client/e2e/testdata/container/orchid.txtar": "exec cps service add orchid shop",
-		"docs/changes/unreleased/orchid-service.md":  "orchid",
+		"docs/changes/unreleased/orchid-service.md":  "Service type orchid,",
 	} {
 		if n := strings.Count(string(p[file].text), rows); n != 1 {
 			t.Errorf("%s has %q %d times", file, rows, n)
