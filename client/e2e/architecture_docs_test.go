@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"io/fs"
@@ -11,18 +12,38 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"conpaas/client/api"
 )
 
 var (
 	docLink  = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	docPath  = regexp.MustCompile("`([a-z.]+/[A-Za-z0-9_.{},*/-]+)[`:]")
 	docWhere = regexp.MustCompile("`([a-z0-9_/]+\\.go): ([A-Za-z0-9_.]+)`")
+	docTest  = regexp.MustCompile("`(?:[a-z/0-9]+: )?((?:Test|Benchmark)[A-Z][A-Za-z0-9]*)`")
+	docRun   = regexp.MustCompile(`-run '?([A-Z][A-Za-z]*)`)
 	heading  = regexp.MustCompile(`(?m)^#+ (.+)$`)
 )
 
 // What the pages say is where they say: links and their headings, files and folders of the tree, functions of files.
 func TestArchitectureDocs(t *testing.T) {
 	declared := declarations(t)
+	eachPage(t, func(page, text string) {
+		for _, broken := range checkPage(page, text, declared) {
+			t.Error(broken)
+		}
+	})
+}
+
+// The example of the page for authors of services, which is a copy of helloworld.
+const (
+	authorsPage = "docs/contributing/service.md"
+	authorsType = "notice"
+)
+
+// eachPage visits README.md and the pages below docs.
+func eachPage(t *testing.T, visit func(page, text string)) {
+	t.Helper()
 	pages := []string{"README.md"}
 	err := filepath.WalkDir(filepath.Join(top, "docs"), func(file string, _ fs.DirEntry, err error) error {
 		if name, _ := filepath.Rel(top, file); path.Ext(name) == ".md" {
@@ -38,14 +59,14 @@ func TestArchitectureDocs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, text := range checkPage(page, string(text), declared) {
-			t.Error(text)
+		if page == authorsPage {
+			text = bytes.ReplaceAll(text, []byte(authorsType), []byte(api.Helloworld))
 		}
+		visit(page, string(text))
 	}
 }
 
-// checkPage gives what a page says that is not so. The example of docs/contributing/service.md stands for what it is a copy of, and a word in
-// capitals for any.
+// checkPage gives what a page says that is not so. A word in capitals stands for any.
 func checkPage(page, text string, declared map[string][]string) (broken []string) {
 	for _, m := range docLink.FindAllStringSubmatch(text, -1) {
 		if err := checkLink(page, text, m[1]); err != nil {
@@ -53,7 +74,7 @@ func checkPage(page, text string, declared map[string][]string) (broken []string
 		}
 	}
 	for _, m := range docPath.FindAllStringSubmatch(text, -1) {
-		name := strings.ReplaceAll(strings.TrimSuffix(m[1], "/"), "notice", "helloworld")
+		name := strings.TrimSuffix(m[1], "/")
 		first, _, _ := strings.Cut(name, "/")
 		stem := strings.TrimSuffix(path.Base(name), path.Ext(name))
 		if !slices.Contains(topLevel, first) || first == "bin" || strings.HasPrefix(name, "docs/changes/") || strings.ToLower(name) != name && stem != "README" {
@@ -61,6 +82,16 @@ func checkPage(page, text string, declared map[string][]string) (broken []string
 		}
 		if there, err := filepath.Glob(filepath.Join(top, regexp.MustCompile(`\{[^}]*\}`).ReplaceAllString(name, "*"))); err != nil || len(there) == 0 {
 			broken = append(broken, fmt.Sprintf("%s speaks of %s, which is not there", page, m[1]))
+		}
+	}
+	for _, m := range docTest.FindAllStringSubmatch(text, -1) {
+		if !slices.Contains(declared[anyTest], m[1]) {
+			broken = append(broken, fmt.Sprintf("%s speaks of %s, which is no test", page, m[1]))
+		}
+	}
+	for _, m := range docRun.FindAllStringSubmatch(text, -1) {
+		if !slices.ContainsFunc(declared[anyTest], func(test string) bool { return strings.Contains(test, m[1]) }) {
+			broken = append(broken, fmt.Sprintf("%s runs %s, and no test is called like that", page, m[1]))
 		}
 	}
 	for _, m := range docWhere.FindAllStringSubmatch(text, -1) {
@@ -112,6 +143,9 @@ func anchorOf(title string) string {
 	}, strings.ToLower(title))
 }
 
+// anyTest is the key of the tests among declarations.
+const anyTest = "test"
+
 // declarations gives what files of a name declare, methods included.
 func declarations(t *testing.T) map[string][]string {
 	t.Helper()
@@ -122,6 +156,9 @@ func declarations(t *testing.T) map[string][]string {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
 				all[name] = append(all[name], d.Name.Name)
+				if s.test {
+					all[anyTest] = append(all[anyTest], d.Name.Name)
+				}
 			case *ast.GenDecl:
 				for _, spec := range d.Specs {
 					switch spec := spec.(type) {
@@ -150,8 +187,10 @@ func TestArchitectureDocsRuleFindsWhatItIsFor(t *testing.T) {
 		"[x](https://example.org/nowhere)":                   "",
 		"`client/api/catalog.go: catalogue`":                 "speaks of catalogue",
 		"`manager/app/call.go: next`, `call.go: core.next`":  "",
+		"go test . -run 'Nothing'":                           "no test is called like that",
+		"`vpn/wg: TestNothing`":                              "TestNothing, which is no test",
 		"`client/api/nowhere.go`":                            "nowhere.go, which is not there",
-		"`client/api/notice.go`, `client/api/TYPE.go`":       "",
+		"`client/api/php.go`, `client/api/TYPE.go`":          "",
 		"`client/e2e/testdata/{process,container}/*.txtar`,": "",
 		"`shop/hello` and `bin/cps`":                         "",
 	} {
