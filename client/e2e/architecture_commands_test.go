@@ -30,20 +30,20 @@ func TestArchitectureDocsCommands(t *testing.T) {
 
 func checkCommand(line string, helps map[string]string) error {
 	path, help := []string{}, helpOf(nil, helps)
-	command := func() string { return strings.Join(append([]string{"cps"}, path...), " ") }
+	called := func() string { return strings.Join(append([]string{"cps"}, path...), " ") }
 	for _, word := range strings.Fields(line)[1:] {
 		if !strings.Contains(help, "Available Commands:") {
 			break
 		}
 		next := helpOf(append(path, word), helps)
 		if next == "" {
-			return fmt.Errorf("%s has no command %s", command(), word)
+			return fmt.Errorf("%s has no command %s", called(), word)
 		}
 		path, help = append(path, word), next
 	}
 	for _, flag := range docFlag.FindAllString(line, -1) {
 		if !regexp.MustCompile(flag + `\b[^-]`).MatchString(help) {
-			return fmt.Errorf("%s has no %s", command(), flag)
+			return fmt.Errorf("%s has no %s", called(), flag)
 		}
 	}
 	return nil
