@@ -363,3 +363,10 @@ func TestSlowDownload(t *testing.T) {
 		t.Error("the file has come otherwise than it was")
 	}
 }
+
+func nodesOf(servers []api.Server) (all []api.NodeID) {
+	for _, s := range servers {
+		all = append(all, s.Node)
+	}
+	return all
+}

@@ -41,6 +41,7 @@ func TestAccessLogs(t *testing.T) {
 		}
 		response.Body.Close()
 	}
+	const nginxAccess = "nginx-access"
 	web := func() string { return m.logText(nginxAccess) }
 	m.await(api.RoleWeb, "the requests are logged", func(api.RoleStatus, api.HostingFacts) bool { return strings.Count(web(), "visitor/1") == 3 })
 	for _, want := range []string{`"GET /version.txt HTTP/1.1" 200 `, `"GET /index.php/deep HTTP/1.1" 200 `, `"GET /nowhere.php HTTP/1.1" 404 `} {

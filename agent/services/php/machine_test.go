@@ -75,7 +75,7 @@ func beMachine(dir, root, id, address string) error {
 		return err
 	}
 	half := New()
-	half.keep = 0
+	half.Keep = 0
 	calls, back := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	for {
 		var c call
@@ -169,7 +169,7 @@ func (l *lab) machine() *machine {
 	m.calls, m.back = json.NewEncoder(in), json.NewDecoder(out)
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
-			for _, name := range []string{haproxy.Name, nginx, fpm, redis} {
+			for _, name := range []string{haproxy.Name, "nginx", fpm, "redis"} {
 				text, _ := os.ReadFile(filepath.Join(m.dir, "var/log/conpaas", name+".log"))
 				l.t.Logf("%s: log of %s:\n%s", id, name, text[max(0, len(text)-3000):])
 			}

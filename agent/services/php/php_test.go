@@ -113,7 +113,7 @@ func TestVersionsAreRefused(t *testing.T) {
 	// What is no longer wanted goes, at the second look.
 	m.apply(packed(m, good.ID, good)...)
 	m.apply(packed(m, good.ID, good)...)
-	found, err := os.ReadDir(filepath.Join(m.dir, "var/lib/conpaas", codeDir))
+	found, err := os.ReadDir(filepath.Join(m.dir, "var/lib/conpaas/services/php/code"))
 	if err != nil || fmt.Sprint(found) != "[d code-default/ d code-good11/]" {
 		t.Errorf("there is %v, %v", found, err)
 	}

@@ -1,7 +1,6 @@
 package php
 
 import (
-	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
@@ -125,14 +124,6 @@ func FuzzFastCGIAnswer(f *testing.F) {
 			t.Errorf("%d bytes of %d", len(out), len(data))
 		}
 	})
-}
-
-func TestFactsAreJSON(t *testing.T) {
-	var got api.HostingFacts
-	want := api.HostingFacts{Checked: map[string]bool{"code-default": true}, Refused: map[string]string{"x": "\xff\n\""}, Active: 3}
-	if err := json.Unmarshal(encode(want), &got); err != nil || got.Active != 3 || !got.Checked["code-default"] {
-		t.Errorf("%+v, %v", got, err)
-	}
 }
 
 // A connection that an old worker still holds when the version is switched gets the new one.

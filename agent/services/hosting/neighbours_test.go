@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"maps"
@@ -32,7 +32,7 @@ func TestNeighboursOfRoles(t *testing.T) {
 		"a backend":   {wanted{backend: &backend}, []string{"10.0.0.5"}, ""},
 		"all of them": {wanted{proxy: &proxy, web: &web, backend: &backend}, []string{"10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5"}, "10.0.0.3"},
 	} {
-		all := neighbours(n, c.want)
+		all := newHalf().neighbours(n, c.want)
 		var others []string
 		for _, a := range slices.SortedFunc(maps.Keys(all), netip.Addr.Compare) {
 			others = append(others, a.String())

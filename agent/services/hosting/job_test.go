@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"fmt"
@@ -19,21 +19,21 @@ import (
 type workshop struct {
 	t    *testing.T
 	h    *host.Host
-	p    paths
+	p    Site
 	half *Half
 }
 
 func newWorkshop(t *testing.T) *workshop {
 	t.Helper()
-	h := hosttest.New(t)
-	p, err := newPaths(h)
+	h, half := hosttest.New(t), newHalf()
+	p, err := half.site(h)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := h.State().Mkdir(service.BlobDir, 0o700, host.User{}); err != nil {
 		t.Fatal(err)
 	}
-	w := &workshop{t: t, h: h, p: p, half: New()}
+	w := &workshop{t: t, h: h, p: p, half: half}
 	t.Cleanup(func() { w.half.Close() })
 	return w
 }
@@ -53,7 +53,7 @@ func (w *workshop) prepare(versions ...version) map[api.Role]error {
 	}
 	errs := map[api.Role]error{}
 	want := wanted{web: &api.HostingWebConfig{Versions: blobs}, backend: &api.HostingBackendConfig{Versions: blobs}}
-	w.half.prepare(w.t.Context(), w.h, w.p, want, func(r api.Role, err error) {
+	w.half.prepare(w.t.Context(), w.p, want, func(r api.Role, err error) {
 		if err != nil {
 			errs[r] = err
 		}
@@ -65,7 +65,7 @@ func (w *workshop) prepare(versions ...version) map[api.Role]error {
 func many(t *testing.T, id string, count int, last string) version {
 	files := map[string]string{"z.php": last}
 	for i := range count {
-		files[fmt.Sprintf("lib/%03d.PHP", i)] = "<?php class A" + fmt.Sprint(i) + " {}"
+		files[fmt.Sprintf("lib/%03d.php", i)] = "good"
 	}
 	return newVersion(t, id, files)
 }
@@ -73,7 +73,7 @@ func many(t *testing.T, id string, count int, last string) version {
 // A check that takes longer than one call keeps both roles waiting, who go on, and says how far it is; it is done once.
 func TestLongCheckKeepsTheRoles(t *testing.T) {
 	w := newWorkshop(t)
-	v := many(t, "code-manyyy", 40, "<?php +")
+	v := many(t, "code-manyyy", 40, "broken")
 	w.store(v)
 	w.half.limits.slice = 50 * time.Millisecond
 	var told []string
@@ -88,14 +88,14 @@ func TestLongCheckKeepsTheRoles(t *testing.T) {
 			}
 		}
 		told = append(told, errs[api.RoleBackend].Error())
-		if err := w.half.prune(w.h, nil); err != nil { // what is under work is nobody's rubbish
+		if err := w.half.prune(w.p, nil); err != nil { // what is under work is nobody's rubbish
 			t.Fatal(err)
 		}
 		if calls > 1000 {
 			t.Fatal("it does not come on")
 		}
 	}
-	if r := readRecord(w.h, v.ID); !strings.Contains(r.Broken, "in z.php on line 1") {
+	if r := readRecord(w.p, v.ID); !strings.Contains(r.Broken, "z.php is broken") {
 		t.Errorf("the record is %+v", r)
 	}
 	told = slices.Compact(told)
@@ -111,20 +111,20 @@ func TestPreparationIsBounded(t *testing.T) {
 		want   string
 	}{
 		"unpack": {limits{unpack: time.Nanosecond, check: time.Minute, slice: time.Minute}, "was not unpacked within 1ns"},
-		"check":  {limits{unpack: time.Minute, check: time.Nanosecond, slice: time.Minute}, "PHP has read 0 of 41 files within 1ns"},
+		"check":  {limits{unpack: time.Minute, check: time.Nanosecond, slice: time.Minute}, "0 of 41 files are checked, and no more within 1ns"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorkshop(t)
-			v := many(t, "code-manyyy", 40, "<?php")
+			v := many(t, "code-manyyy", 40, "good")
 			w.store(v)
 			w.half.limits = c.limits
 			if errs := w.prepare(v); len(errs) != 0 {
 				t.Errorf("the errors are %v; want none, since it is refused", errs)
 			}
-			if _, refused := judge(w.h, []api.CodeBlob{v.CodeBlob}, true); !strings.Contains(refused[v.ID], c.want) {
+			if _, refused := judge(w.p, []api.CodeBlob{v.CodeBlob}, true); !strings.Contains(refused[v.ID], c.want) {
 				t.Errorf("refused: %q; want %q", refused, c.want)
 			}
-			if names, err := w.h.State().Directories(codeDir); err != nil || slices.Contains(names, "new-"+v.ID) {
+			if names, err := w.h.State().Directories(w.p.Code()); err != nil || slices.Contains(names, "new-"+v.ID) {
 				t.Errorf("there are %v, %v", names, err)
 			}
 		})
@@ -135,14 +135,14 @@ func TestPreparationIsBounded(t *testing.T) {
 // up in the middle.
 func TestMissingBlobAndChangedMind(t *testing.T) {
 	w := newWorkshop(t)
-	here, away := many(t, "code-hereee", 3, "<?php"), many(t, "code-awayyy", 300, "<?php")
+	here, away := many(t, "code-hereee", 3, "good"), many(t, "code-awayyy", 300, "good")
 	w.store(here)
 	errs := w.prepare(away, here)
 	waits, busy := service.Waits(errs[api.RoleBackend])
 	if !waits || busy || !strings.Contains(errs[api.RoleBackend].Error(), "code-awayyy") || !strings.Contains(errs[api.RoleBackend].Error(), away.SHA256[:12]) {
 		t.Errorf("the missing blob: %v", errs[api.RoleBackend])
 	}
-	if checked, _ := judge(w.h, []api.CodeBlob{here.CodeBlob}, true); !checked[here.ID] {
+	if checked, _ := judge(w.p, []api.CodeBlob{here.CodeBlob}, true); !checked[here.ID] {
 		t.Error("the version that is here is not checked")
 	}
 	w.store(away)
@@ -153,7 +153,7 @@ func TestMissingBlobAndChangedMind(t *testing.T) {
 	if errs := w.prepare(here); len(errs) != 0 || w.half.job != nil {
 		t.Errorf("%v; the work for %s goes on: %t", errs, away.ID, w.half.job != nil)
 	}
-	if r := readRecord(w.h, away.ID); r.Checked || r.Broken != "" {
+	if r := readRecord(w.p, away.ID); r.Checked || r.Broken != "" {
 		t.Errorf("what was given up is %+v", r)
 	}
 }
@@ -161,16 +161,16 @@ func TestMissingBlobAndChangedMind(t *testing.T) {
 // What an agent that was killed has left half-done is done anew.
 func TestHalfDoneVersionIsDoneAnew(t *testing.T) {
 	w := newWorkshop(t)
-	v := many(t, "code-hereee", 3, "<?php")
+	v := many(t, "code-hereee", 3, "good")
 	w.store(v)
 	if errs := w.prepare(v); len(errs) != 0 {
 		t.Fatal(errs)
 	}
-	half := filepath.Join(w.h.State().Path(codeDir), v.ID, "half")
+	half := filepath.Join(w.p.Path(w.p.Code()), v.ID, "half")
 	if err := os.WriteFile(half, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(w.h.State().Path(checkDir + "/" + v.ID + ".json")); err != nil {
+	if err := os.Remove(w.p.Path(w.p.checks() + "/" + v.ID + ".json")); err != nil {
 		t.Fatal(err)
 	}
 	if errs := w.prepare(v); len(errs) != 0 {

@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"context"
@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"conpaas/agent/host"
 	"conpaas/agent/service"
+	"conpaas/agent/services/code"
 	"conpaas/client/api"
 )
 
@@ -27,7 +27,7 @@ type limits struct {
 // job unpacks and checks one version while the roles go on. There is at most one at a time.
 type job struct {
 	version  api.CodeBlob
-	runs     bool // a backend is to run it, so that PHP has to read it
+	runs     *api.HostingBackendConfig // of the backend that is to run it, so that it has to be tried; nil for none
 	cancel   context.CancelFunc
 	done     chan struct{}
 	progress atomic.Pointer[string]
@@ -35,7 +35,7 @@ type job struct {
 }
 
 // begin starts a job.
-func (s *Half) begin(h *host.Host, p paths, v api.CodeBlob, runs bool) {
+func (s *Half) begin(p Site, v api.CodeBlob, runs *api.HostingBackendConfig) {
 	ctx, cancel := context.WithCancel(context.Background())
 	j := &job{version: v, runs: runs, cancel: cancel, done: make(chan struct{})}
 	j.say("it is unpacked")
@@ -43,10 +43,30 @@ func (s *Half) begin(h *host.Host, p paths, v api.CodeBlob, runs bool) {
 	go func() {
 		defer close(j.done)
 		defer cancel()
-		if j.err = s.unpack(ctx, h, v); j.err == nil && runs {
-			j.err = s.check(ctx, h, p, v.ID, j.say)
+		if j.err = s.unpack(ctx, p, v, j.say); j.err == nil && runs != nil {
+			j.err = s.check(ctx, p, j)
 		}
 	}()
+}
+
+// check lets the type try a version. One for which the time is too short is refused.
+func (s *Half) check(ctx context.Context, p Site, j *job) error {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.check)
+	defer cancel()
+	r := readRecord(p, j.version.ID)
+	if !r.Unpacked || r.Checked || r.Broken != "" {
+		return nil
+	}
+	j.say("it is tried")
+	broken, err := s.kind.Runner.Check(ctx, p, j.version, *j.runs, j.say)
+	if err != nil && overdue(ctx) {
+		broken, err = fmt.Sprintf("%s, and no more within %s; make the program smaller, or give the service faster machines", *j.progress.Load(), s.limits.check), nil
+	}
+	if err != nil {
+		return fmt.Errorf("code version %s: %w", j.version.ID, err)
+	}
+	r.Checked, r.Broken = broken == "", broken
+	return writeRecord(p, j.version.ID, r)
 }
 
 func (j *job) say(format string, args ...any) {
@@ -62,8 +82,8 @@ func (j *job) stop() {
 
 // finish makes a version ready to be used, or refused, in as many calls as it takes: until then it gives a
 // *service.Waiting. So does what goes wrong: the roles have what they had, and it is tried again.
-func (s *Half) finish(ctx context.Context, h *host.Host, p paths, v api.CodeBlob, runs bool) error {
-	if s.job != nil && (s.job.version != v || runs && !s.job.runs) {
+func (s *Half) finish(ctx context.Context, p Site, v api.CodeBlob, runs *api.HostingBackendConfig) error {
+	if s.job != nil && (s.job.version != v || runs != nil && s.job.runs == nil) {
 		select {
 		case <-s.job.done:
 			s.job = nil
@@ -72,10 +92,10 @@ func (s *Half) finish(ctx context.Context, h *host.Host, p paths, v api.CodeBlob
 		}
 	}
 	if s.job == nil {
-		if known(h, v, runs) {
-			return s.unpack(ctx, h, v) // there is nothing left to do but to note that it is wanted
+		if known(p, v, runs != nil) {
+			return s.unpack(ctx, p, v, func(string, ...any) {}) // there is nothing left to do but to note that it is wanted
 		}
-		s.begin(h, p, v, runs)
+		s.begin(p, v, runs)
 	}
 	patience, cancel := context.WithTimeout(ctx, s.limits.slice)
 	defer cancel()
@@ -93,14 +113,14 @@ func (s *Half) finish(ctx context.Context, h *host.Host, p paths, v api.CodeBlob
 }
 
 // known tells whether a version needs no job: it is ready for those who want it, or refused.
-func known(h *host.Host, v api.CodeBlob, runs bool) bool {
-	r := readRecord(h, v.ID)
+func known(p Site, v api.CodeBlob, runs bool) bool {
+	r := readRecord(p, v.ID)
 	return v.ID == api.CodeDefault || r.SHA256 == v.SHA256 && (r.Unsafe != "" || r.Broken != "" || r.Unpacked && (r.Checked || !runs))
 }
 
-// at tells whether a job works on a directory below codeDir.
-func (s *Half) at(dir string) bool {
-	return s.job != nil && (dir == s.job.version.ID || codeDir+"/"+dir == staging(s.job.version.ID))
+// at tells whether a job works on a directory of versions.
+func (s *Half) at(p Site, dir string) bool {
+	return s.job != nil && (dir == s.job.version.ID || p.Code()+"/"+dir == code.Staging(p.Code(), s.job.version.ID))
 }
 
 // Close implements service.Closer.

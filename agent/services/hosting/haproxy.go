@@ -1,13 +1,11 @@
-package php
+package hosting
 
 import (
 	"context"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"strings"
 
-	"conpaas/agent/host"
 	"conpaas/agent/service"
 	"conpaas/agent/services/conf"
 	"conpaas/agent/services/haproxy"
@@ -29,23 +27,23 @@ type haproxyValues struct {
 	Ping              string
 }
 
-func (s *Half) applyHAProxy(ctx context.Context, h *host.Host, p paths, n service.Node, want api.HostingProxyConfig) error {
-	if _, err := h.State().Write(configDir+"/"+versionMap, []byte(mapKey+" "+want.Version+"\n"), 0o644); err != nil {
+func (s *Half) applyHAProxy(ctx context.Context, p Site, n service.Node, want api.HostingProxyConfig) error {
+	if _, err := p.Host.State().Write(p.Config()+"/"+versionMap, []byte(mapKey+" "+want.Version+"\n"), 0o644); err != nil {
 		return err
 	}
 	text, mark, err := renderHAProxy(p, n, want)
 	if err != nil {
 		return err
 	}
-	outcome, err := proxy(p).Apply(ctx, h, text, mark, readLoaded(h, haproxy.Name).Mark)
+	outcome, err := proxy(p).Apply(ctx, p.Host, text, mark, p.Loaded(haproxy.Name).Mark)
 	if outcome != haproxy.Unchanged {
-		s.noteReload(haproxy.Name)
+		p.NoteReload(haproxy.Name)
 	}
 	if err != nil {
 		return err
 	}
 	if outcome != haproxy.Unchanged {
-		if err := writeLoaded(h, haproxy.Name, loaded{Mark: mark, Servers: nodesOf(want.Webs)}); err != nil {
+		if err := p.NoteLoaded(haproxy.Name, Loaded{Mark: mark, Servers: nodesOf(want.Webs)}); err != nil {
 			return err
 		}
 	}
@@ -56,18 +54,18 @@ func (s *Half) applyHAProxy(ctx context.Context, h *host.Host, p paths, n servic
 }
 
 // proxy is the HAProxy of this service.
-func proxy(p paths) haproxy.Instance {
-	return haproxy.Instance{Config: configDir + "/" + haproxyConf, Socket: haproxySocket(p), Master: masterSocket(p), Grace: drainTime}
+func proxy(p Site) haproxy.Instance {
+	return haproxy.Instance{Config: p.Config() + "/" + haproxyConf, Socket: haproxySocket(p), Master: masterSocket(p), Grace: DrainTime}
 }
 
-func renderHAProxy(p paths, n service.Node, want api.HostingProxyConfig) (text []byte, mark string, err error) {
+func renderHAProxy(p Site, n service.Node, want api.HostingProxyConfig) (text []byte, mark string, err error) {
 	listen := netip.AddrPortFrom(n.Address, want.Port)
 	if n.Active {
 		// Every address, so that it goes on when the cloud gives the machine another one.
 		listen = netip.AddrPortFrom(netip.IPv4Unspecified(), want.Port)
 	}
-	text, err = render(haproxyConf, haproxyValues{
-		Mark: conf.MarkHere, Socket: haproxySocket(p), Map: mapPath(p), Listen: listen, Webs: want.Webs, Ping: pingPath,
+	text, err = Render(files, haproxyConf, haproxyValues{
+		Mark: conf.MarkHere, Socket: haproxySocket(p), Map: mapPath(p), Listen: listen, Webs: want.Webs, Ping: PingPath,
 	})
 	if err != nil {
 		return nil, "", err
@@ -76,16 +74,16 @@ func renderHAProxy(p paths, n service.Node, want api.HostingProxyConfig) (text [
 	return text, mark, nil
 }
 
-func haproxySocket(p paths) string { return p.run + "/haproxy.sock" }
+func haproxySocket(p Site) string { return p.RunPath("haproxy.sock") }
 
 // masterSocket leads to every worker, also to those that finish what they have.
-func masterSocket(p paths) string { return p.run + "/haproxy-master.sock" }
+func masterSocket(p Site) string { return p.RunPath("haproxy-master.sock") }
 
-func mapPath(p paths) string { return filepath.Join(p.config, versionMap) }
+func mapPath(p Site) string { return p.Path(p.Config() + "/" + versionMap) }
 
 // switchVersion makes the running proxy give requests the version from now on, and the workers of earlier
 // configurations too: each of their connections may bring one more request.
-func switchVersion(ctx context.Context, p paths, version string) error {
+func switchVersion(ctx context.Context, p Site, version string) error {
 	command := "set map " + mapPath(p) + " " + mapKey + " " + version
 	serving, err := servingVersion(ctx, p)
 	if err == nil && serving != version {
@@ -119,7 +117,7 @@ func switchVersion(ctx context.Context, p paths, version string) error {
 }
 
 // oldWorkers gives the processes that finish what they have (Management Guide 2.6, 9.4 "show proc").
-func oldWorkers(ctx context.Context, p paths) ([]string, error) {
+func oldWorkers(ctx context.Context, p Site) ([]string, error) {
 	answer, err := haproxy.Ask(ctx, masterSocket(p), "show proc")
 	if err != nil {
 		return nil, err
@@ -136,7 +134,7 @@ func oldWorkers(ctx context.Context, p paths) ([]string, error) {
 }
 
 // servingVersion asks the running proxy which version it gives requests.
-func servingVersion(ctx context.Context, p paths) (string, error) {
+func servingVersion(ctx context.Context, p Site) (string, error) {
 	answer, err := haproxy.Ask(ctx, haproxySocket(p), "show map "+mapPath(p))
 	if err != nil {
 		return "", err
@@ -147,4 +145,12 @@ func servingVersion(ctx context.Context, p paths) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("haproxy answers %.200q when it is asked for its version", answer)
+}
+
+func nodesOf(servers []api.Server) []api.NodeID {
+	var all []api.NodeID
+	for _, s := range servers {
+		all = append(all, s.Node)
+	}
+	return all
 }

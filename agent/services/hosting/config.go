@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"cmp"
@@ -9,24 +9,20 @@ import (
 	"strings"
 
 	"conpaas/agent/service"
+	"conpaas/agent/services/code"
 	"conpaas/agent/services/conf"
 	"conpaas/client/api"
-	"conpaas/client/archive"
 )
 
 // What is let through is a plain word in every configuration that it goes into.
 var (
-	plainPath   = regexp.MustCompile(`^(/[A-Za-z0-9._-]+)+$`)
-	plainNode   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
-	versionName = regexp.MustCompile(`^code-([A-Za-z0-9]{6}|default)$`)
-	hostName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
-	digestHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	plainNode = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
+	hostName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
 )
 
 // Bounds of configurations.
 const (
 	maxServers  = 4096
-	maxVersions = 16
 	maxPassword = 512
 
 	maxPatience   = 2 * 3600 // seconds
@@ -42,7 +38,7 @@ type wanted struct {
 }
 
 // decodeAll reads the configurations, which may be hostile.
-func decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Role, error)) wanted {
+func (s *Half) decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Role, error)) wanted {
 	var w wanted
 	for _, r := range roles {
 		var err error
@@ -52,9 +48,9 @@ func decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Role, error))
 		case api.RoleWeb:
 			w.web, err = decode(r, n, checkWeb)
 		case api.RoleBackend:
-			w.backend, err = decode(r, n, checkBackend)
+			w.backend, err = decode(r, n, s.checkBackend)
 		default:
-			err = fmt.Errorf("service type %s has no role %.40q; it has %q, %q and %q", api.PHP, r.Role, api.RoleProxy, api.RoleWeb, api.RoleBackend)
+			err = fmt.Errorf("service type %s has no role %.40q; it has %q, %q and %q", s.kind.Type, r.Role, api.RoleProxy, api.RoleWeb, api.RoleBackend)
 		}
 		if err != nil {
 			w.broken = append(w.broken, r.Role)
@@ -93,7 +89,7 @@ func checkProxy(c api.HostingProxyConfig, n service.Node) error {
 	if c.Port == 0 {
 		return fmt.Errorf("it names no port")
 	}
-	if !versionName.MatchString(c.Version) {
+	if !code.IsVersion(c.Version) {
 		return fmt.Errorf("%.80q is no id of a code version", c.Version)
 	}
 	if err := checkServers(c.Webs); err != nil {
@@ -133,8 +129,8 @@ func checkPatience(seconds int) error {
 	return nil
 }
 
-// patience gives the seconds that a configuration names, or the usual ones.
-func patience(named int) int { return cmp.Or(named, usualPatience) }
+// Patience gives the seconds that a configuration names, or the usual ones.
+func Patience(named int) int { return cmp.Or(named, usualPatience) }
 
 func checkWeb(c api.HostingWebConfig, n service.Node) error {
 	if err := conf.CheckListen(c.Listen, n); err != nil {
@@ -146,10 +142,10 @@ func checkWeb(c api.HostingWebConfig, n service.Node) error {
 	if err := checkPatience(c.Patience); err != nil {
 		return err
 	}
-	return checkVersions(c.Versions)
+	return code.Check(c.Versions)
 }
 
-func checkBackend(c api.HostingBackendConfig, n service.Node) error {
+func (s *Half) checkBackend(c api.HostingBackendConfig, n service.Node) error {
 	if err := conf.CheckListen(c.Listen, n); err != nil {
 		return err
 	}
@@ -159,16 +155,13 @@ func checkBackend(c api.HostingBackendConfig, n service.Node) error {
 	if err := checkPassword(c.Sessions.Password); err != nil {
 		return err
 	}
-	if _, err := iniSettings(c.Settings); err != nil {
-		return err
-	}
 	if err := checkPatience(c.Patience); err != nil {
 		return err
 	}
-	if _, err := fpmEnv(c.Env); err != nil {
+	if err := code.Check(c.Versions); err != nil {
 		return err
 	}
-	return checkVersions(c.Versions)
+	return s.kind.Runner.Accepts(c)
 }
 
 func checkServers(all []api.Server) error {
@@ -183,25 +176,6 @@ func checkServers(all []api.Server) error {
 		seen[s.Node] = true
 		if err := conf.CheckAddress(s.Address); err != nil {
 			return fmt.Errorf("server %s: %w", s.Node, err)
-		}
-	}
-	return nil
-}
-
-func checkVersions(all []api.CodeBlob) error {
-	if len(all) > maxVersions {
-		return fmt.Errorf("it names %d code versions; at most %d are allowed", len(all), maxVersions)
-	}
-	formats := []string{archive.Tar, archive.TarGzip, archive.TarBzip2, archive.TarXZ, archive.Zip}
-	for _, v := range all {
-		switch {
-		case !versionName.MatchString(v.ID):
-			return fmt.Errorf("%.80q is no id of a code version", v.ID)
-		case v.ID == api.CodeDefault && v.SHA256 == "":
-		case v.ID == api.CodeDefault || !digestHex.MatchString(v.SHA256):
-			return fmt.Errorf("code version %s has the SHA-256 %.80q", v.ID, v.SHA256)
-		case !slices.Contains(formats, v.Format):
-			return fmt.Errorf("code version %s has the format %.20q; it is one of %s", v.ID, v.Format, strings.Join(formats, ", "))
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"bufio"
@@ -20,7 +20,7 @@ type redisConn struct {
 	answers *bufio.Reader
 }
 
-// loginRedis begins a conversation as PHP does; all of it has a time.
+// loginRedis begins a conversation as programs do; all of it has a time.
 func loginRedis(ctx context.Context, at api.SessionsStore, within time.Duration) (*redisConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

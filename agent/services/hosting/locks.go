@@ -1,4 +1,4 @@
-package php
+package hosting
 
 import (
 	"context"
@@ -8,9 +8,8 @@ import (
 	"conpaas/client/api"
 )
 
-// php-redis locks a session by a key whose value is "<host name>|<process>", and releases it when the request ends.
+// Programs lock a session by a key whose value begins with "<host name>|", and release it when the request ends.
 const (
-	lockKeys   = "PHPREDIS_SESSION:*_LOCK"
 	lockHolder = "%s|"
 	locksTime  = 10 * time.Second // for looking through all sessions
 	keysAtOnce = "1000"
@@ -21,16 +20,16 @@ const releaseLock = `local v = redis.call("get", KEYS[1])
 if v and string.sub(v, 1, string.len(ARGV[1])) == ARGV[1] then return redis.call("del", KEYS[1]) end
 return 0`
 
-// releaseLocks releases the sessions that the programs of a machine have locked, for none of them lives any more. It gives
-// how many there were.
-func releaseLocks(ctx context.Context, at api.SessionsStore, name string) (released int64, err error) {
+// ReleaseLocks releases the sessions that the programs of a machine have locked, for none of them lives any more: keys is the pattern
+// of the locks, name that of the machine. It gives how many there were.
+func ReleaseLocks(ctx context.Context, at api.SessionsStore, keys, name string) (released int64, err error) {
 	r, err := loginRedis(ctx, at, locksTime)
 	if err != nil {
 		return 0, err
 	}
 	defer r.Close()
 	for cursor := "0"; ; {
-		answer, err := r.do("SCAN", cursor, "MATCH", lockKeys, "COUNT", keysAtOnce)
+		answer, err := r.do("SCAN", cursor, "MATCH", keys, "COUNT", keysAtOnce)
 		if err != nil {
 			return released, err
 		}
@@ -39,11 +38,11 @@ func releaseLocks(ctx context.Context, at api.SessionsStore, name string) (relea
 			return released, fmt.Errorf("redis answers %.200v when it is asked for its keys", answer)
 		}
 		next, ok := page[0].(string)
-		keys, isList := page[1].([]any)
+		found, isList := page[1].([]any)
 		if !ok || !isList {
 			return released, fmt.Errorf("redis answers %.200v when it is asked for its keys", answer)
 		}
-		for _, k := range keys {
+		for _, k := range found {
 			key, _ := k.(string)
 			answer, err := r.do("EVAL", releaseLock, "1", key, fmt.Sprintf(lockHolder, name))
 			if err != nil {
