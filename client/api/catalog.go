@@ -86,10 +86,10 @@ const Debian12 = "debian-12"
 // catalogue has every service type, in the order in which they are shown.
 var catalogue = []ServiceKind{
 	{
-		Type:        "helloworld",
+		Type:        Helloworld,
 		Description: "One web page per machine: the template for authors of services",
 		Roles: []RoleKind{{
-			Role: "node", Description: "serves the page with nginx", Start: 1, Min: 1,
+			Role: HelloworldNode, Description: "serves the page with nginx", Start: 1, Min: 1,
 			Packages: map[string][]string{Debian12: {"nginx-light"}},
 			Logs:     []LogFile{{"nginx", LogError}},
 		}},
