@@ -37,7 +37,7 @@ test: go-version ## install what the tests need and run all of them
 
 test-unit: go-version ## unit, conformance and component tests
 	go vet ./...
-	go test -timeout 10m $$(go list ./... | grep -vE '/client/e2e|/imagebuilder/imagetest')
+	go test -timeout 10m $$(go list ./... | grep -vE '/client/e2e$$|/imagebuilder/imagetest$$')
 	go test -timeout 2m -run '^TestArchitecture' ./client/e2e
 
 test-stories: build image ## the real programs against each other on the local cloud
