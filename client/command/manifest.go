@@ -201,13 +201,43 @@ func (d *deployment) plan(ctx context.Context) ([]manifest.Step, error) {
 	return manifest.Plan(live, d.want, d.sources.digests(), d.kinds, d.options.prune), nil
 }
 
+// settle waits for what is under way for the application, whoever has begun it: what an apply that was broken off has left is part of
+// what this one plans by.
+func (d *deployment) settle(ctx context.Context, progress *ui.Progress) error {
+	operations, err := d.client.Operations(ctx, d.want.Application)
+	if api.CodeFrom(err) == api.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list the operations of application %q: %w", d.want.Application, err)
+	}
+	for _, op := range operations {
+		if op.State.Final() {
+			continue
+		}
+		what := fmt.Sprintf("operation %s (%s)", op.ID, op.Kind)
+		progress.Note(what + " is under way, and waited for first")
+		op, err := quietly(d.client, what).follow(ctx, op)
+		if err != nil {
+			return err
+		}
+		if err := outcome(what, op); err != nil {
+			progress.Note(err.Error()) // the plan has what is to be done again
+		}
+	}
+	return nil
+}
+
 func (d *deployment) apply(ctx context.Context) error {
+	progress := ui.NewProgress(d.g.err, fmt.Sprintf("application %q", d.want.Application))
+	defer progress.End()
+	if err := d.settle(ctx, progress); err != nil {
+		return err
+	}
 	steps, err := d.plan(ctx)
 	if err != nil {
 		return err
 	}
-	progress := ui.NewProgress(d.g.err, fmt.Sprintf("application %q", d.want.Application))
-	defer progress.End()
 	progress.State(fmt.Sprintf("%d steps", len(steps)))
 	a := &applier{client: d.client, progress: progress, application: d.want.Application, want: d.want, sources: d.sources}
 	if err := a.apply(ctx, steps); err != nil {

@@ -31,13 +31,14 @@ func (m *Manifest) Complete() {
 	}
 }
 
-// Without leaves the services of a type out, and the links to them.
+// Without leaves the services of a type out, the links to them and their volumes.
 func (m *Manifest) Without(t api.ServiceType) {
 	gone := make(map[string]bool)
 	m.Services = slices.DeleteFunc(m.Services, func(s Service) bool {
 		gone[s.Name] = s.Type == t
 		return s.Type == t
 	})
+	m.Volumes = slices.DeleteFunc(m.Volumes, func(v Volume) bool { return gone[v.Service] })
 	for i := range m.Services {
 		m.Services[i].Links = slices.DeleteFunc(m.Services[i].Links, func(name string) bool { return gone[name] })
 	}
@@ -65,6 +66,7 @@ func (m Manifest) Check(kinds []api.ServiceKind) error {
 		c.service(at, s)
 		c.links(at, m, s)
 	}
+	c.volumes(m)
 	if path := m.circle(); path != nil {
 		c.wrong("Links", "they go in a circle: %s", strings.Join(path, " → "))
 	}
@@ -121,11 +123,7 @@ func (c *checker) links(at string, m Manifest, s Service) {
 		case name == s.Name:
 			c.wrong(path, "a service cannot be linked with itself")
 		case !known:
-			var names []string
-			for _, other := range m.Services {
-				names = append(names, other.Name)
-			}
-			c.wrong(path, "the manifest has no service %q; the nearest is %s", name, api.Nearest(name, names))
+			c.wrong(path, "the manifest has no service %q; the nearest is %s", name, api.Nearest(name, m.names()))
 		case slices.Index(s.Links, name) < i:
 			c.wrong(path, "it is there twice")
 		}

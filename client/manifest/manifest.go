@@ -26,6 +26,7 @@ type Manifest struct {
 	Description string // for people; it is not kept
 	Cloud       string
 	Services    []Service // in the order in which they are made
+	Volumes     []Volume
 }
 
 // Service is one service of a manifest.

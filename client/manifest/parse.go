@@ -95,6 +95,9 @@ func (p *parser) manifest(t tree) (m Manifest) {
 		{"Services", func(t tree, path string) {
 			p.list(t, path, func(t tree, path string) { m.Services = append(m.Services, p.service(t, path)) })
 		}},
+		{"Volumes", func(t tree, path string) {
+			p.list(t, path, func(t tree, path string) { m.Volumes = append(m.Volumes, p.volume(t, path)) })
+		}},
 	})
 	return m
 }
