@@ -45,7 +45,7 @@ func (m *Manifest) Without(t api.ServiceType) {
 }
 
 // Check tells all that is wrong with a complete manifest for a director that has these types; nil for nothing. The error
-// wraps ErrManifest. The values of settings are the director's to judge.
+// wraps ErrManifest.
 func (m Manifest) Check(kinds []api.ServiceKind) error {
 	c := checker{kinds: kinds}
 	if m.Application == "" {
@@ -67,8 +67,8 @@ func (m Manifest) Check(kinds []api.ServiceKind) error {
 		c.links(at, m, s)
 	}
 	c.volumes(m)
-	if path := m.circle(); path != nil {
-		c.wrong("Links", "they go in a circle: %s", strings.Join(path, " → "))
+	if text := m.circle(); text != "" {
+		c.wrong("Links", "%s", text)
 	}
 	if len(c.errs) > 0 {
 		return fmt.Errorf("%w:\n%w", ErrManifest, errors.Join(c.errs...))
@@ -107,8 +107,11 @@ func (c *checker) service(at string, s Service) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
-		if !slices.ContainsFunc(kind.Settings, func(k api.Setting) bool { return k.Name == name }) {
+		i := slices.IndexFunc(kind.Settings, func(k api.Setting) bool { return k.Name == name })
+		if i < 0 {
 			c.wrong(at+".Settings."+name, "services of type %s have no such setting; the nearest is %s", s.Type, api.Nearest(name, settingNames(kind)))
+		} else if _, err := kind.Settings[i].Parse(s.Settings[name]); err != nil {
+			c.wrong(at+".Settings."+name, "%q: %v", s.Settings[name], err)
 		}
 	}
 	if s.Archive != "" && !kind.Hosting {
@@ -130,8 +133,8 @@ func (c *checker) links(at string, m Manifest, s Service) {
 	}
 }
 
-// circle gives the names of services whose links lead back to the first of them, nil where there is none.
-func (m Manifest) circle() []string {
+// circle names services whose links lead back to the first of them, "" where there are none.
+func (m Manifest) circle() string {
 	done := make(map[string]bool)
 	var path []string
 	var follow func(name string) bool
@@ -154,10 +157,10 @@ func (m Manifest) circle() []string {
 	}
 	for _, s := range m.Services {
 		if follow(s.Name) {
-			return path
+			return "they go in a circle: " + strings.Join(path, " → ")
 		}
 	}
-	return nil
+	return ""
 }
 
 func typeNames(kinds []api.ServiceKind) (names []string) {

@@ -142,7 +142,7 @@ func FuzzParse(f *testing.F) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	kinds := []api.ServiceKind{
-		{Type: "php", Hosting: true, Roles: []api.RoleKind{{Role: "proxy", Min: 1}, {Role: "web"}, {Role: "backend"}}, Settings: []api.Setting{{Name: "memory_limit"}}},
+		{Type: "php", Hosting: true, Roles: []api.RoleKind{{Role: "proxy", Min: 1}, {Role: "web"}, {Role: "backend"}}, Settings: []api.Setting{{Name: "memory_limit", Kind: api.SettingSize, Min: "1M", Max: "4G"}}},
 		{Type: "mysql", Roles: []api.RoleKind{{Role: "mysql", Min: 1, Volume: &api.VolumeKind{Name: "data"}}, {Role: "glb"}}},
 	}
 	m := want()
@@ -166,6 +166,7 @@ func TestCheck(t *testing.T) {
 		"Services[0].StartupInstances.proxy: it needs at least 1":                                                  func(m *Manifest) { m.Services[0].StartupInstances["proxy"] = 0 },
 		"Services[0].StartupInstances.glb: services of type php have no such role; there are: proxy, web, backend": func(m *Manifest) { m.Services[0].StartupInstances["glb"] = 1 },
 		"Services[0].Settings.memory: services of type php have no such setting; the nearest is memory_limit":      func(m *Manifest) { m.Services[0].Settings = map[string]string{"memory": "1"} },
+		`Services[0].Settings.memory_limit: "lots": want a number of bytes from 1M to 4G`:                          func(m *Manifest) { m.Services[0].Settings = map[string]string{"memory_limit": "lots"} },
 		"Services[1].Archive: services of type mysql run no code":                                                  func(m *Manifest) { m.Services[1].Archive = "a" },
 		`Services[0].Links[0]: the manifest has no service "mysqls"; the nearest is mysql`:                         func(m *Manifest) { m.Services[0].Links = []string{"mysqls"} },
 		"Services[1].Links[0]: a service cannot be linked with itself":                                             func(m *Manifest) { m.Services[1].Links = []string{"mysql"} },

@@ -103,7 +103,26 @@ func (live Live) Differs(want Manifest) string {
 			return fmt.Sprintf("service %q is on another cloud than %s", s.Name, s.Cloud)
 		}
 	}
+	if text := live.with(want).circle(); text != "" {
+		return "with the links that there are, " + text
+	}
 	return live.volumesDiffer(want)
+}
+
+// with gives the services as they will be, as far as links go: what the manifest does not say stays.
+func (live Live) with(want Manifest) (all Manifest) {
+	for _, s := range want.Services {
+		if now, there := live.Find(s.Name); there && s.Links == nil {
+			s.Links = now.Links
+		}
+		all.Services = append(all.Services, s)
+	}
+	for _, now := range live.Services {
+		if _, wanted := want.Find(now.Name); !wanted {
+			all.Services = append(all.Services, now)
+		}
+	}
+	return all
 }
 
 type planner struct {
@@ -193,7 +212,7 @@ func (p *planner) configure(s, now Service) {
 	values := make(map[string]string)
 	var text []string
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
-		if now.Settings[name] != s.Settings[name] {
+		if now.Settings[name] != p.usual(s.Type, name, s.Settings[name]) {
 			values[name] = s.Settings[name]
 			text = append(text, name+"="+s.Settings[name])
 		}
@@ -201,6 +220,18 @@ func (p *planner) configure(s, now Service) {
 	if len(values) > 0 {
 		p.add(Step{Verb: Configure, Service: s.Name, Settings: values, Text: "settings " + strings.Join(text, ", ")})
 	}
+}
+
+// usual gives the value of a setting in the form in which the director keeps it.
+func (p *planner) usual(t api.ServiceType, name, value string) string {
+	for _, k := range p.kinds {
+		for _, s := range k.Settings {
+			if form, err := s.Parse(value); err == nil && k.Type == t && s.Name == name {
+				return form
+			}
+		}
+	}
+	return value
 }
 
 func (p *planner) code(s Service) {

@@ -11,7 +11,7 @@ import (
 )
 
 var planKinds = []api.ServiceKind{
-	{Type: "php", Hosting: true, Roles: []api.RoleKind{{Role: "proxy", Start: 1, Min: 1}, {Role: "web"}, {Role: "backend"}}},
+	{Type: "php", Hosting: true, Settings: []api.Setting{{Name: "memory_limit", Kind: api.SettingSize}}, Roles: []api.RoleKind{{Role: "proxy", Start: 1, Min: 1}, {Role: "web"}, {Role: "backend"}}},
 	{Type: "mysql", Roles: []api.RoleKind{{Role: "mysql", Start: 1, Min: 1}, {Role: "glb"}}},
 }
 
@@ -90,6 +90,7 @@ func TestPlanOfLive(t *testing.T) {
 		"another version":    {func(m *Manifest) { m.Services[0].Archive = "other.tar.gz" }, true, []string{"front: enable code: its code is version code-cccccc, which is other.tar.gz"}},
 		"other code":         {func(m *Manifest) { m.Services[0].Archive = "third.tar.gz" }, true, []string{"front: upload code: its code is third.tar.gz"}},
 		"a setting":          {func(m *Manifest) { m.Services[0].Settings["memory_limit"] = "1G" }, true, []string{"front: configure: settings memory_limit=1G"}},
+		"the same setting":   {func(m *Manifest) { m.Services[0].Settings["memory_limit"] = "064m" }, true, nil},
 		"a variable":         {func(m *Manifest) { m.Services[0].Environment["MODE"] = "test" }, true, []string{"front: set environment: MODE=test"}},
 		"fewer machines":     {func(m *Manifest) { m.Services[0].StartupInstances["backend"] = 1 }, true, []string{"front: change machines: machines: backend 2 → 1"}},
 		"stopped":            {func(m *Manifest) { m.Services[0].Start = false }, true, []string{"front: stop: it is stopped"}},
@@ -131,8 +132,11 @@ func TestDiffers(t *testing.T) {
 	t.Parallel()
 	for says, change := range map[string]func(*Manifest){
 		"": func(*Manifest) {},
-		`application "shop" is on cloud default, not on ec2`:        func(m *Manifest) { m.Cloud = "ec2" },
-		`service "db" is of type mysql, not php; give one of them`:  func(m *Manifest) { m.Services[1].Type = "php" },
+		`application "shop" is on cloud default, not on ec2`:       func(m *Manifest) { m.Cloud = "ec2" },
+		`service "db" is of type mysql, not php; give one of them`: func(m *Manifest) { m.Services[1].Type = "php" },
+		"with the links that there are, they go in a circle: db → front → db": func(m *Manifest) {
+			m.Services = []Service{{Name: "db", Type: "mysql", Links: []string{"front"}}}
+		},
 		"volume spare has 64 MiB, not 128, and volumes do not grow": func(m *Manifest) { m.Volumes[1].Size = 128 },
 		"volume spare is on another cloud than ec2":                 func(m *Manifest) { m.Volumes[1].Cloud = "ec2" },
 		`service "db" is on another cloud than ec2`:                 func(m *Manifest) { m.Services[1].Cloud = "ec2" },
