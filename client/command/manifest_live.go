@@ -113,7 +113,7 @@ func liveService(ctx context.Context, c *director.Client, live *manifest.Live, k
 		if secret, ok := k.FindSecret(passwordSecret); ok && secret.Settable {
 			one.Password = manifest.Masked
 		}
-		if !k.Hosting {
+		if !k.Code {
 			continue
 		}
 		versions, err := c.CodeVersions(ctx, application, id)

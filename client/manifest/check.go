@@ -114,7 +114,7 @@ func (c *checker) service(at string, s Service) {
 			c.wrong(at+".Settings."+name, "%q: %v", s.Settings[name], err)
 		}
 	}
-	if s.Archive != "" && !kind.Hosting {
+	if s.Archive != "" && !kind.Code {
 		c.wrong(at+".Archive", "services of type %s run no code of their owner's", s.Type)
 	}
 }
