@@ -28,7 +28,7 @@ func (o *manifestOptions) flags(g *Global, cmd *cobra.Command) {
 }
 
 const manifestHelp = `A manifest is a file, JSON or YAML, with a whole application: its services, how many machines they have, their code, settings,
-variables, secrets, links, start-up scripts and dumps. Files in it are of the manifest's folder, or URLs that this computer
+variables, secrets, links, start-up scripts, dumps and volumes. Files in it are of the manifest's folder, or URLs that this computer
 fetches. FILE may be a URL, or - for the standard input. See cps help manifests.`
 
 func newApplicationManifestCommand(g *Global) *cobra.Command {
@@ -87,7 +87,8 @@ func newApplicationApplyCommand(g *Global) *cobra.Command {
 		Use:   "apply FILE",
 		Short: "Make an application what its manifest says",
 		Long: `Make the application that a manifest names what it says, and wait until that is so; where there is none it is made. What the manifest
-does not mention stays as it is. The same again changes nothing, and goes on where it was broken off.
+does not mention stays as it is. The same again changes nothing, and goes on where it was broken off: what is under way is waited
+for first.
 
 ` + manifestHelp,
 		Example: `cps application apply shop.yaml
