@@ -114,6 +114,9 @@ func (c *checker) service(at string, s Service) {
 			c.wrong(at+".Settings."+name, "%q: %v", s.Settings[name], err)
 		}
 	}
+	for _, name := range s.Foreign {
+		c.wrong(at+"."+name, "services of type %s have no such key here; leave it out", s.Type)
+	}
 	if s.Archive != "" && !kind.Code {
 		c.wrong(at+".Archive", "services of type %s run no code of their owner's", s.Type)
 	}

@@ -44,6 +44,7 @@ type Service struct {
 	Environment      map[string]string
 	Secrets          map[string]api.Secret
 	Links            []string // names of services; none: all that offer something
+	Foreign          []string // keys of the original that no type has here: an error, unless the service is left out
 }
 
 // Find gives the service of that name.

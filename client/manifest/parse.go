@@ -105,6 +105,9 @@ func (p *parser) manifest(t tree) (m Manifest) {
 func (p *parser) service(t tree, path string) Service {
 	s := Service{Start: true}
 	var kind, password string
+	foreign := func(name string) key {
+		return key{name, func(tree, string) { s.Foreign = append(s.Foreign, name) }}
+	}
 	p.object(t, path, []key{
 		{"ServiceName", p.text(&s.Name)},
 		{"Type", p.text(&kind)},
@@ -139,6 +142,7 @@ func (p *parser) service(t tree, path string) Service {
 				s.Links = append(s.Links, name)
 			})
 		}},
+		foreign("VolumeStartup"), foreign("StartRole"),
 	})
 	s.Type, s.Password = api.ServiceType(kind), api.Secret(password)
 	return s

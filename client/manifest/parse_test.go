@@ -167,6 +167,7 @@ func TestCheck(t *testing.T) {
 		"Services[0].StartupInstances.glb: services of type php have no such role; there are: proxy, web, backend": func(m *Manifest) { m.Services[0].StartupInstances["glb"] = 1 },
 		"Services[0].Settings.memory: services of type php have no such setting; the nearest is memory_limit":      func(m *Manifest) { m.Services[0].Settings = map[string]string{"memory": "1"} },
 		`Services[0].Settings.memory_limit: "lots": want a number of bytes from 1M to 4G`:                          func(m *Manifest) { m.Services[0].Settings = map[string]string{"memory_limit": "lots"} },
+		"Services[1].VolumeStartup: services of type mysql have no such key here; leave it out":                    func(m *Manifest) { m.Services[1].Foreign = []string{"VolumeStartup"} },
 		"Services[1].Archive: services of type mysql run no code":                                                  func(m *Manifest) { m.Services[1].Archive = "a" },
 		`Services[0].Links[0]: the manifest has no service "mysqls"; the nearest is mysql`:                         func(m *Manifest) { m.Services[0].Links = []string{"mysqls"} },
 		"Services[1].Links[0]: a service cannot be linked with itself":                                             func(m *Manifest) { m.Services[1].Links = []string{"mysql"} },
@@ -200,5 +201,20 @@ func TestWithout(t *testing.T) {
 	m.Without("mysql")
 	if len(m.Volumes) != 1 || len(m.Services) != 1 || len(m.Services[0].Links) != 0 {
 		t.Errorf("what is left is %+v", m.Services)
+	}
+}
+
+// A service of the original whose type there is not here can be left out, with the keys that only it has.
+func TestWithoutForeign(t *testing.T) {
+	t.Parallel()
+	m, err := Parse([]byte(`{"Application": "blog", "Services": [
+		{"Type": "xtreemfs", "ServiceName": "files", "VolumeStartup": {"volumeName": "data", "owner": "www-data"}, "StartupInstances": {"osd": "1"}}
+	]}`))
+	if err != nil || len(m.Services) != 1 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	m.Without("xtreemfs")
+	if err := m.Check(nil); err != nil {
+		t.Error(err)
 	}
 }
