@@ -74,6 +74,7 @@ Services:
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
+		`{"Services": [{"VolumeStart": 1}]}`:                        "unknown key; the nearest known one is Start",
 		`{"Volumes": [{"Nam": "a"}]}`:                               "line 1: Volumes[0].Nam: unknown key; the nearest known one is Name",
 		`{"Volumes": [{"Size": "2G"}]}`:                             `Volumes[0].Size: want a number from 0, not "2G"`,
 		`{"Aplication": "a"}`:                                       "line 1: Aplication: unknown key; the nearest known one is Application",
