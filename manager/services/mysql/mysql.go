@@ -74,7 +74,7 @@ func (f *fleet) release(p *service.Plan) {
 		if m.Role == api.RoleMySQL {
 			rest.After = f.users(m)
 		}
-		if m.Joined() && (!m.Draining() || m.Role == api.RoleMySQL && !f.spared(m) || m.Role == api.RoleGLB && !f.relieved()) {
+		if m.Joined() && (!m.Draining() || m.Role == api.RoleMySQL && !f.spared() || m.Role == api.RoleGLB && !f.relieved()) {
 			p.Nodes[m.ID] = f.config(m)
 			p.Drain = append(p.Drain, m.ID)
 			continue
