@@ -1,9 +1,11 @@
 package mysql
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"conpaas/client/api"
@@ -93,11 +95,33 @@ func TestInterruptedJoin(t *testing.T) {
 	})
 	one.exec(db, "INSERT INTO shop.t VALUES (2)")
 	two.kill()
-	// Galera counts one that joins: the first is one of two now, and is told to go on alone.
+	// One that has no data yet does not count: the first goes on, with nobody's help.
+	for n := 3; n < 20; n++ {
+		one.exec(db, fmt.Sprintf("INSERT INTO shop.t VALUES (%d)", n))
+	}
+	if s, f := one.status(api.RoleMySQL); !f.Primary || !ready(s, f) || f.Bootstraps != 1 {
+		t.Errorf("the first says %+v %+v", s, f)
+	}
+	two.await(api.RoleMySQL, "it has joined", ready)
+	if got, want := two.rows(), one.rows(); got != want || !strings.HasSuffix(want, ",19") {
+		t.Errorf("it has the rows %q, and the first %q", got, want)
+	}
+	// Now it counts: of two, the one that sees nobody any more takes no changes until it is told to go on alone.
+	state, _ := two.host.Service().State(mysqld)
+	if err := syscall.Kill(state.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
 	one.await(api.RoleMySQL, "it takes no changes", func(_ api.RoleStatus, f api.MySQLFacts) bool { return !f.Primary && f.Position != "" })
 	one.begin(2)
-	two.await(api.RoleMySQL, "it has joined", ready)
-	if got := two.rows(); got != "1,2" {
-		t.Errorf("it has the rows %q", got)
+	one.exec(one.program(3307), "INSERT INTO shop.t VALUES (20)")
+	if err := syscall.Kill(state.PID, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	two.await(api.RoleMySQL, "it is back", func(s api.RoleStatus, f api.MySQLFacts) bool {
+		_, other := one.status(api.RoleMySQL)
+		return ready(s, f) && f.ClusterSize == 2 && f.Position == other.Position
+	})
+	if got, want := two.rows(), one.rows(); got != want || !strings.HasSuffix(want, ",20") {
+		t.Errorf("it has the rows %q, and the first %q", got, want)
 	}
 }

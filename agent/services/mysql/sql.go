@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -118,7 +119,7 @@ func askServer(ctx context.Context, p paths) (s standing, err error) {
 	return s, err
 }
 
-// promote makes what is left of a cluster take changes again.
+// promote makes what is left of a cluster take changes again. One that has not had a say in it yet gets it.
 func promote(ctx context.Context, p paths) error {
 	return withServer(ctx, p, func(ctx context.Context, db *sql.DB) error {
 		ctx, cancel := context.WithTimeout(ctx, askTime)
@@ -126,6 +127,24 @@ func promote(ctx context.Context, p paths) error {
 		if _, err := db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=1'"); err != nil {
 			return fmt.Errorf("begin the cluster with what is left of it: %w", err)
 		}
-		return nil
+		return ensureCounted(ctx, db)
 	})
+}
+
+var counted = regexp.MustCompile(`\bpc\.weight = 1\b`)
+
+// ensureCounted has the server count when the cluster finds out whether it sees most of itself. A server is started without that:
+// one that dies while it receives the data must not stop the machine that gives it.
+func ensureCounted(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	var options string
+	err := db.QueryRowContext(ctx, "SELECT @@wsrep_provider_options").Scan(&options)
+	if err == nil && !counted.MatchString(options) {
+		_, err = db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options = 'pc.weight=1'")
+	}
+	if err != nil {
+		return fmt.Errorf("have the server count in the cluster: %w", err)
+	}
+	return nil
 }

@@ -146,6 +146,9 @@ func (s *Half) judge(ctx context.Context, p paths, h *host.Host, want *api.MySQL
 		return api.RoleStarting, "the database is " + now.state
 	}
 	err := withServer(ctx, p, func(ctx context.Context, db *sql.DB) error {
+		if err := s.count(ctx, db, state.PID); err != nil {
+			return err
+		}
 		if err := ensureAccount(ctx, db, want.Password.Reveal()); err != nil {
 			return err
 		}
@@ -155,6 +158,18 @@ func (s *Half) judge(ctx context.Context, p paths, h *host.Host, want *api.MySQL
 		return api.RoleStarting, err.Error()
 	}
 	return api.RoleReady, ""
+}
+
+// count has a server that has all the data count in its cluster, before the manager half hears that it can be used.
+func (s *Half) count(ctx context.Context, db *sql.DB, pid int) error {
+	if s.counted == pid {
+		return nil
+	}
+	err := ensureCounted(ctx, db)
+	if err == nil {
+		s.counted = pid
+	}
+	return err
 }
 
 // takenOverFile tells which process has which settings.
