@@ -152,6 +152,37 @@ func TestMachinesThatGoBeginNothing(t *testing.T) {
 	}
 }
 
+// Machines that go end their databases one after another.
+func TestMachinesLeaveInTurn(t *testing.T) {
+	w := settled(t, 4, 0)
+	w.spec.Nodes[api.RoleMySQL] = 1
+	w.push()
+	w.direct()
+	for left := 4; left > 1; left-- {
+		for range 5 { // as far as it goes while nobody ends
+			w.push()
+			for _, b := range w.living() {
+				if len(b.sent) > 0 && b.sent[0].server != nil {
+					w.apply(b, false)
+				}
+				w.report(b)
+			}
+		}
+		ending := slices.DeleteFunc(w.living(), func(b *box) bool { return len(b.sent) == 0 })
+		if len(ending) != 1 || len(w.living()) != left {
+			t.Fatalf("%d of %d machines are told to end: %s", len(ending), left, strings.Join(w.said, "\n"))
+		}
+		w.apply(ending[0], false)
+		w.report(ending[0])
+		w.push()
+		w.direct()
+	}
+	w.quiet()
+	if err := w.done(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A machine that has ended its database is needed again when the one that stays is lost before it is removed.
 func TestTheLastThatHasTheData(t *testing.T) {
 	w := settled(t, 2, 0)
