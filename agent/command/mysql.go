@@ -54,6 +54,7 @@ func newMySQLServerCommand(g *global) *cobra.Command {
 	c.Flags().StringVar(&l.Config, "config", "", "path of its configuration")
 	c.Flags().StringVar(&l.Data, "data", "", "its data directory")
 	c.Flags().StringVar(&l.Run, "run", "", "directory of its marks")
+	c.Flags().StringVar(&l.Reserve, "reserve", "", "path of the file that keeps room for its start")
 	c.Flags().StringVar(&address, "address", "", "where it listens")
 	return c
 }

@@ -125,3 +125,27 @@ func TestInterruptedJoin(t *testing.T) {
 		t.Errorf("it has the rows %q, and the first %q", got, want)
 	}
 }
+
+// A server that could not apply what the others have applied leaves the cluster for good; it gets all the data again.
+func TestMachineThatCannotApply(t *testing.T) {
+	l := newLab(t)
+	one := l.machine()
+	one.apply(one.config(func(c *api.MySQLConfig) { c.Start = false }))
+	one.begin(1)
+	db := one.program(3307)
+	one.exec(db, "CREATE DATABASE shop", "CREATE TABLE shop.t (n INT PRIMARY KEY)", "INSERT INTO shop.t VALUES (1)")
+	two := l.machine()
+	two.join()
+	alone := two.asRoot()
+	alone.SetMaxOpenConns(1)
+	two.exec(alone, "SET SESSION wsrep_on = OFF", "DELETE FROM shop.t")
+	one.exec(db, "UPDATE shop.t SET n = 2")
+	one.await(api.RoleMySQL, "it goes on alone", func(s api.RoleStatus, f api.MySQLFacts) bool { return ready(s, f) && f.ClusterSize == 1 })
+	two.await(api.RoleMySQL, "it is back", func(s api.RoleStatus, f api.MySQLFacts) bool { return ready(s, f) && f.ClusterSize == 2 })
+	if got := two.rows(); got != "2" {
+		t.Errorf("it has the rows %q", got)
+	}
+	if _, f := one.status(api.RoleMySQL); f.Bootstraps != 1 {
+		t.Errorf("the first was told to begin: %+v", f)
+	}
+}

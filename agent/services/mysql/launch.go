@@ -27,6 +27,7 @@ type Launch struct {
 	Data    string     // its data directory
 	Run     string     // where its marks are
 	Address netip.Addr // where it listens
+	Reserve string     // file that keeps room for this
 }
 
 // Ports for receiving all the data, below those of Galera.
@@ -46,7 +47,7 @@ const (
 // Begin takes the place of this process by the server. It finds out what the data has, and has the server begin the
 // cluster when there is a token for just that, which it takes away before. It does not return without an error.
 func (l Launch) Begin(ctx context.Context, log *slog.Logger) error {
-	if err := l.forget(launchedFile); err != nil {
+	if err := errors.Join(l.forget(launchedFile), giveReserve(l.Reserve)); err != nil {
 		return err
 	}
 	args := []string{l.Program, "--defaults-file=" + l.Config, "--wsrep-sst-receive-address=" + l.receiveAt()}

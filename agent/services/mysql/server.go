@@ -84,7 +84,7 @@ func (s *Half) applyServer(ctx context.Context, h *host.Host, p paths, n service
 	}
 	return h.Service().Ensure(ctx, host.Program{
 		Name: mysqld, Path: h.Self(), User: p.user, Grace: stopTime, Stop: syscall.SIGTERM, Keep: true,
-		Args: []string{LaunchCommand, "--program", program, "--config", filepath.Join(p.config, serverConf), "--data", h.State().Path(p.volume + "/" + dataDir), "--run", p.run, "--address", want.Listen.Addr().String()},
+		Args: []string{LaunchCommand, "--program", program, "--config", filepath.Join(p.config, serverConf), "--data", h.State().Path(p.volume + "/" + dataDir), "--run", p.run, "--address", want.Listen.Addr().String(), "--reserve", h.State().Path(p.volume + "/" + reserveFile)},
 	})
 }
 
@@ -136,6 +136,9 @@ func (s *Half) lookAtData(ctx context.Context, h *host.Host, p paths, program st
 	}
 	if state, asked := h.Service().State(mysqld); asked && state.PID != 0 {
 		return nil // it runs, and knows best
+	}
+	if err := giveReserve(h.State().Path(p.volume + "/" + reserveFile)); err != nil {
+		return err
 	}
 	found, err := recoverPosition(ctx, program, filepath.Join(p.config, serverConf), p.user)
 	if err != nil {

@@ -45,6 +45,7 @@ type standing struct {
 	local   int    // wsrep_local_state
 	primary bool
 	ready   bool // it takes statements
+	outside bool // it has left the cluster for good, since it could not apply a change that the others have applied
 	size    int
 	uuid    string // of the cluster
 	own     string // UUID of the history that it has
@@ -70,7 +71,7 @@ func (s standing) usable() bool {
 func askStanding(ctx context.Context, db *sql.DB) (s standing, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	rows, err := db.QueryContext(ctx, `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_local_state', 'wsrep_local_state_comment', 'wsrep_cluster_status', 'wsrep_ready',
+	rows, err := db.QueryContext(ctx, `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_local_state', 'wsrep_local_state_comment', 'wsrep_cluster_status', 'wsrep_ready', 'wsrep_connected',
 		'wsrep_cluster_size', 'wsrep_cluster_state_uuid', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_local_recv_queue', 'Queries')`)
 	if err != nil {
 		return standing{}, fmt.Errorf("ask the database server: %w", err)
@@ -91,6 +92,8 @@ func askStanding(ctx context.Context, db *sql.DB) (s standing, err error) {
 			s.primary = value == "Primary"
 		case "wsrep_ready":
 			s.ready = value == "ON"
+		case "wsrep_connected":
+			s.outside = value == "OFF"
 		case "wsrep_cluster_size":
 			s.size = n
 		case "wsrep_cluster_state_uuid":

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -177,6 +178,16 @@ func (f *fleet) listed() []*machine {
 
 // spared tells whether a machine that goes is not needed: one that stays has all the data. Until it is removed it may be needed again.
 func (f *fleet) spared() bool { return slices.ContainsFunc(f.servers.stay, (*machine).works) }
+
+// full tells of a machine whose volume has no room for changes, "" where there is none.
+func (f *fleet) full() string {
+	for _, m := range f.servers.stay {
+		if m.Connected && m.facts.Full {
+			return fmt.Sprintf("changes may be refused: the volume of %s is full; drop or truncate tables, or move to larger volumes", m.ID)
+		}
+	}
+	return ""
+}
 
 // users are the machines whose proxies must have left a machine that goes before it ends its database.
 func (f *fleet) users(leaving *machine) (out []api.NodeID) {

@@ -60,6 +60,9 @@ func (Half) Plan(in service.Input) service.Plan {
 	if p.State != api.StateRunning && f.blocked != "" {
 		p.Reason = f.blocked
 	}
+	if full := f.full(); p.State == api.StateRunning && full != "" {
+		p.Reason = full
+	}
 	if p.State == api.StateRunning && f.unfinished {
 		p.State, p.Reason = api.StateAdapting, "its machines are changing who takes connections"
 	}
