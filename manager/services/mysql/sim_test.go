@@ -181,6 +181,9 @@ func (w *world) report(b *box) {
 	if b.runs == nil {
 		return
 	}
+	if b.primary() { // before it says so
+		b.view.counts[b] = true
+	}
 	var facts any = struct{}{}
 	if b.runs.server != nil {
 		facts = w.facts(b)
