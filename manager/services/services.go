@@ -6,6 +6,7 @@ package services
 import (
 	"conpaas/client/api"
 	"conpaas/manager/service"
+	"conpaas/manager/services/generic"
 	"conpaas/manager/services/helloworld"
 	"conpaas/manager/services/mysql"
 	"conpaas/manager/services/php"
@@ -17,5 +18,6 @@ func Halves() map[api.ServiceType]service.Half {
 		api.Helloworld: helloworld.Half{},
 		api.PHP:        php.New(),
 		api.MySQL:      mysql.Half{},
+		api.Generic:    generic.Half{},
 	}
 }

@@ -9,23 +9,20 @@ import (
 	"strings"
 
 	"conpaas/agent/service"
+	"conpaas/agent/services/code"
 	"conpaas/agent/services/conf"
 	"conpaas/client/api"
-	"conpaas/client/archive"
 )
 
 // What is let through is a plain word in every configuration that it goes into.
 var (
-	plainNode   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
-	versionName = regexp.MustCompile(`^code-([A-Za-z0-9]{6}|default)$`)
-	hostName    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
-	digestHex   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	plainNode = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9-]{0,62}$`)
+	hostName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$`)
 )
 
 // Bounds of configurations.
 const (
 	maxServers  = 4096
-	maxVersions = 16
 	maxPassword = 512
 
 	maxPatience   = 2 * 3600 // seconds
@@ -92,7 +89,7 @@ func checkProxy(c api.HostingProxyConfig, n service.Node) error {
 	if c.Port == 0 {
 		return fmt.Errorf("it names no port")
 	}
-	if !versionName.MatchString(c.Version) {
+	if !code.IsVersion(c.Version) {
 		return fmt.Errorf("%.80q is no id of a code version", c.Version)
 	}
 	if err := checkServers(c.Webs); err != nil {
@@ -145,7 +142,7 @@ func checkWeb(c api.HostingWebConfig, n service.Node) error {
 	if err := checkPatience(c.Patience); err != nil {
 		return err
 	}
-	return checkVersions(c.Versions)
+	return code.Check(c.Versions)
 }
 
 func (s *Half) checkBackend(c api.HostingBackendConfig, n service.Node) error {
@@ -161,7 +158,7 @@ func (s *Half) checkBackend(c api.HostingBackendConfig, n service.Node) error {
 	if err := checkPatience(c.Patience); err != nil {
 		return err
 	}
-	if err := checkVersions(c.Versions); err != nil {
+	if err := code.Check(c.Versions); err != nil {
 		return err
 	}
 	return s.kind.Runner.Accepts(c)
@@ -179,25 +176,6 @@ func checkServers(all []api.Server) error {
 		seen[s.Node] = true
 		if err := conf.CheckAddress(s.Address); err != nil {
 			return fmt.Errorf("server %s: %w", s.Node, err)
-		}
-	}
-	return nil
-}
-
-func checkVersions(all []api.CodeBlob) error {
-	if len(all) > maxVersions {
-		return fmt.Errorf("it names %d code versions; at most %d are allowed", len(all), maxVersions)
-	}
-	formats := []string{archive.Tar, archive.TarGzip, archive.TarBzip2, archive.TarXZ, archive.Zip}
-	for _, v := range all {
-		switch {
-		case !versionName.MatchString(v.ID):
-			return fmt.Errorf("%.80q is no id of a code version", v.ID)
-		case v.ID == api.CodeDefault && v.SHA256 == "":
-		case v.ID == api.CodeDefault || !digestHex.MatchString(v.SHA256):
-			return fmt.Errorf("code version %s has the SHA-256 %.80q", v.ID, v.SHA256)
-		case !slices.Contains(formats, v.Format):
-			return fmt.Errorf("code version %s has the format %.20q; it is one of %s", v.ID, v.Format, strings.Join(formats, ", "))
 		}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"conpaas/agent/service"
+	"conpaas/agent/services/code"
 	"conpaas/client/api"
 )
 
@@ -117,9 +118,9 @@ func known(p Site, v api.CodeBlob, runs bool) bool {
 	return v.ID == api.CodeDefault || r.SHA256 == v.SHA256 && (r.Unsafe != "" || r.Broken != "" || r.Unpacked && (r.Checked || !runs))
 }
 
-// at tells whether a job works on a directory below codeDir.
-func (s *Half) at(dir string) bool {
-	return s.job != nil && (dir == s.job.version.ID || dir == staging(s.job.version.ID))
+// at tells whether a job works on a directory of versions.
+func (s *Half) at(p Site, dir string) bool {
+	return s.job != nil && (dir == s.job.version.ID || p.Code()+"/"+dir == code.Staging(p.Code(), s.job.version.ID))
 }
 
 // Close implements service.Closer.

@@ -13,6 +13,7 @@ import (
 	"conpaas/agent/host"
 	"conpaas/agent/host/hosttest"
 	"conpaas/agent/service"
+	"conpaas/agent/services/code"
 	"conpaas/agent/services/conf"
 	"conpaas/client/api"
 )
@@ -96,7 +97,7 @@ func TestHostileValuesAreRefused(t *testing.T) {
 		"password of blanks": func(c *api.HostingBackendConfig) { c.Sessions.Password = "a b" },
 		"patience":           func(c *api.HostingBackendConfig) { c.Patience = maxPatience + 1 },
 		"no patience":        func(c *api.HostingBackendConfig) { c.Patience = -1 },
-		"many versions":      func(c *api.HostingBackendConfig) { c.Versions = make([]api.CodeBlob, maxVersions+1) },
+		"many versions":      func(c *api.HostingBackendConfig) { c.Versions = make([]api.CodeBlob, code.MaxVersions+1) },
 	} {
 		_, _, c := goodRoles()
 		change(&c)

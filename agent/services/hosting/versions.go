@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"conpaas/agent/host"
-	"conpaas/agent/service"
+	"conpaas/agent/services/code"
 	"conpaas/client/api"
 	"conpaas/client/archive"
 )
@@ -93,53 +93,23 @@ func (s *Half) unpack(ctx context.Context, p Site, v api.CodeBlob, say Say) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.limits.unpack)
 	defer cancel()
-	err := s.extract(ctx, p, v, say)
+	var shape func(dir string) error
+	if shaper, ok := s.kind.Runner.(Shaper); ok {
+		shape = func(dir string) error { return shaper.Shape(ctx, p, dir, say) }
+	}
+	err := code.Extract(ctx, p.Host, p.Code(), v, shape)
 	if err != nil && overdue(ctx) {
 		err = &archive.Error{Problem: fmt.Sprintf("was not unpacked within %s", s.limits.unpack), Remedy: "make it smaller, or give the service faster machines"}
 	}
 	var bad *archive.Error
 	if errors.As(err, &bad) {
-		err = p.Host.State().Remove(p.Code() + "/" + staging(v.ID))
+		err = p.Host.State().Remove(code.Staging(p.Code(), v.ID))
 		return errors.Join(err, writeRecord(p, v.ID, record{SHA256: v.SHA256, Unsafe: bad.Error()}))
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("code version %s: %w", v.ID, err), p.Host.State().Remove(p.Code()+"/"+staging(v.ID)))
+		return errors.Join(fmt.Errorf("code version %s: %w", v.ID, err), p.Host.State().Remove(code.Staging(p.Code(), v.ID)))
 	}
 	return writeRecord(p, v.ID, record{SHA256: v.SHA256, Unpacked: true})
-}
-
-func staging(id string) string { return "new-" + id }
-
-func (s *Half) extract(ctx context.Context, p Site, v api.CodeBlob, say Say) error {
-	h, dir := p.Host, p.Code()+"/"+staging(v.ID)
-	blob, size, err := service.OpenBlob(h, v.SHA256)
-	if err != nil {
-		return err
-	}
-	defer blob.Close()
-	if err := h.State().Remove(dir); err != nil {
-		return err
-	}
-	if err := h.State().Mkdir(dir, 0o755, host.User{}); err != nil {
-		return err
-	}
-	root, err := h.State().Directory(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	if err := archive.Extract(ctx, blob, size, v.Format, root, archive.DefaultLimits()); err != nil {
-		return err
-	}
-	if shaper, ok := s.kind.Runner.(Shaper); ok {
-		if err := shaper.Shape(ctx, p, dir, say); err != nil {
-			return err
-		}
-	}
-	if err := h.State().Flush(dir); err != nil {
-		return err
-	}
-	return h.State().Rename(dir, p.Code()+"/"+v.ID)
 }
 
 // unpackDefault writes the welcome page that comes with the agent.
@@ -178,7 +148,7 @@ func (s *Half) prune(p Site, want []api.CodeBlob) error {
 	}
 	var errs []error
 	for _, id := range present {
-		if s.at(id) || slices.ContainsFunc(want, func(v api.CodeBlob) bool { return v.ID == id }) {
+		if s.at(p, id) || slices.ContainsFunc(want, func(v api.CodeBlob) bool { return v.ID == id }) {
 			continue
 		}
 		r := readRecord(p, id)
@@ -200,7 +170,7 @@ func Usable(p Site) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(present, func(id string) bool { return !versionName.MatchString(id) || !readRecord(p, id).Unpacked }), nil
+	return slices.DeleteFunc(present, func(id string) bool { return !code.IsVersion(id) || !readRecord(p, id).Unpacked }), nil
 }
 
 // Checked tells whether a version may be run here.
