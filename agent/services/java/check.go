@@ -75,30 +75,31 @@ func (r *runner) watch(ctx context.Context, p hosting.Site, x instance, began ti
 		state, known := p.Host.Service().State(x.program.Name)
 		switch {
 		case err == nil:
-			return "Tomcat cannot start it" + reason(p.Host, x.Version, began), nil
+			return "Tomcat cannot start it" + reason(p, x.Version, began), nil
 		case !known:
 			return "", errors.New("Tomcat was ended while it started the version") //nolint:staticcheck // a name
 		case state.PID == 0 || state.Restarts > 0:
-			return "Tomcat ends while it starts it: " + state.Error + reason(p.Host, x.Version, began), nil
+			return "Tomcat ends while it starts it: " + state.Error + reason(p, x.Version, began), nil
 		}
 		select {
 		case <-ctx.Done():
 			return "", ctx.Err()
 		case <-limit.C:
-			return fmt.Sprintf("it has not been started within %s; let it begin long work after its start", r.start) + reason(p.Host, x.Version, began), nil
+			return fmt.Sprintf("it has not been started within %s; let it begin long work after its start", r.start) + reason(p, x.Version, began), nil
 		case <-ticker.C:
 		}
 	}
 }
 
 // reason gives the first error that the log has of a version since a time: its line, and the causes.
-func reason(h *host.Host, version string, since time.Time) string {
-	data, err := h.Logs().Tail(catalina, logLines)
+func reason(p hosting.Site, version string, since time.Time) string {
+	dir := p.Path(programsDir(p, version) + "/" + root)
+	data, err := p.Host.Logs().Tail(catalina, logLines)
 	if err != nil {
 		return ""
 	}
 	if text := firstError(string(data), version, since); text != "" {
-		return ": " + text
+		return ": " + strings.ReplaceAll(text, "file:"+dir+"/", "")
 	}
 	return ""
 }
@@ -125,7 +126,8 @@ func firstError(log, version string, since time.Time) string {
 				now = 0
 			}
 			if best == nil || now > rank {
-				best, taken, rank = []string{f[3]}, true, now
+				_, text, _ := strings.Cut(f[3], ": ") // the logger stands before it
+				best, taken, rank = []string{text}, true, now
 			}
 			continue
 		}

@@ -46,7 +46,7 @@ func readSettings(given map[string]string) (s settings, err error) {
 			ok = err == nil && 4 <= s.threads && s.threads <= 1000
 		case "max_post_size":
 			s.post, ok = bytes(value, 1<<10, 1<<30)
-		case "request_timeout": // the webs', and the bound of a lock: both are told it as Patience
+		case api.RequestTimeout: // the webs', and the bound of a lock: both are told it as Patience
 		default:
 			return s, fmt.Errorf("%.80q is no setting of this service", name)
 		}
