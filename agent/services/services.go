@@ -6,6 +6,7 @@ package services
 import (
 	"conpaas/agent/service"
 	"conpaas/agent/services/helloworld"
+	"conpaas/agent/services/java"
 	"conpaas/agent/services/mysql"
 	"conpaas/agent/services/php"
 	"conpaas/client/api"
@@ -16,6 +17,7 @@ func All() map[api.ServiceType]func() service.Half {
 	return map[api.ServiceType]func() service.Half{
 		api.Helloworld: func() service.Half { return helloworld.New() },
 		api.PHP:        func() service.Half { return php.New() },
+		api.Java:       func() service.Half { return java.New() },
 		api.MySQL:      func() service.Half { return mysql.New() },
 	}
 }

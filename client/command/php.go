@@ -24,24 +24,25 @@ func newPHPCommand(g *Global) *cobra.Command {
 one is enabled: that one gets the requests.
 
 The commands of cps service are here, too, for services of this type only.`,
-	}, append(g.inherited(api.PHP),
-		newUploadCodeCommand(g), newListCodesCommand(g), newEnableCodeCommand(g), newDownloadCodeCommand(g), newDeleteCodeCommand(g),
-		newPHPConfigCommand(g), newPHPDebugCommand(g),
-	)...)
+	}, slices.Concat(g.inherited(api.PHP), g.codeCommands(api.PHP), []*cobra.Command{
+		newConfigCommand(g, api.PHP, "PHP", `cps php config shop php
+cps php config shop php memory_limit=256M max_execution_time=60
+cps php config shop php disable_functions=exec,passthru`),
+		newPHPDebugCommand(g),
+	})...)
 }
 
-func newPHPConfigCommand(g *Global) *cobra.Command {
+// newConfigCommand shows the settings of services of a type, or changes them.
+func newConfigCommand(g *Global, kind api.ServiceType, of, example string) *cobra.Command {
 	var wait waitOptions
 	cmd := &cobra.Command{
 		Use:     "config APPLICATION SERVICE [NAME=VALUE…]",
-		Aliases: []string{"get-php-config"},
-		Short:   "Show the settings of PHP, or change some of them",
-		Long: `Show the settings of PHP, or change those that are named. They take effect without a lost request.
+		Aliases: []string{"get-" + string(kind) + "-config"},
+		Short:   "Show the settings of " + of + ", or change some of them",
+		Long: "Show the settings of " + of + `, or change those that are named. They take effect without a lost request.
 
-` + settingsTable(api.PHP),
-		Example: `cps php config shop php
-cps php config shop php memory_limit=256M max_execution_time=60
-cps php config shop php disable_functions=exec,passthru`,
+` + settingsTable(kind),
+		Example: example,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return words("APPLICATION", "SERVICE")(cmd, args[:min(len(args), 2)])
 		},

@@ -77,9 +77,9 @@ func newEnableCodeCommand(g *Global) *cobra.Command {
 	var wait waitOptions
 	cmd := &cobra.Command{
 		Use:   "enable-code APPLICATION SERVICE VERSION",
-		Short: "Give requests another version of the code",
-		Long: `Give requests another version of the code. Every machine checks it first; where one refuses it, the old version
-goes on and the reason is told.`,
+		Short: "Use another version of the code",
+		Long: `Use another version of the code. Every machine checks it first; where one refuses it, the old version goes on and the
+reason is told.`,
 		Example: `cps php enable-code shop php code-default`,
 		Args:    words("APPLICATION", "SERVICE", "VERSION"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
@@ -103,7 +103,7 @@ func codeVersions(ctx context.Context, c *director.Client, args []string) ([]cob
 	return names, err
 }
 
-func newDownloadCodeCommand(g *Global) *cobra.Command {
+func newDownloadCodeCommand(g *Global, kind api.ServiceType) *cobra.Command {
 	var to, version string
 	cmd := &cobra.Command{
 		Use:   "download-code APPLICATION SERVICE [VERSION]",
@@ -132,7 +132,7 @@ cps php download-code shop php code-abc234 -O shop.tar.gz`,
 				return v.Enabled
 			})
 			if i < 0 && len(args) > 2 {
-				return fmt.Errorf("%s: %w", what, api.Errorf(api.CodeNotFound, "there is no version %q; see: cps php list-codes %s %s", args[2], args[0], args[1]))
+				return fmt.Errorf("%s: %w", what, api.Errorf(api.CodeNotFound, "there is no version %q; see: cps %s list-codes %s %s", args[2], kind, args[0], args[1]))
 			} else if i < 0 {
 				return fmt.Errorf("%s: no version is enabled", what)
 			}

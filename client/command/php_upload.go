@@ -16,14 +16,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func newUploadCodeCommand(g *Global) *cobra.Command {
+func newUploadCodeCommand(g *Global, kind api.ServiceType) *cobra.Command {
 	var in director.Upload
 	var wait waitOptions
 	cmd := &cobra.Command{
 		Use:   "upload-code APPLICATION SERVICE ARCHIVE",
 		Short: "Upload a version of the code",
 		Long: `Upload a version of the code: a tar, tar.gz, tar.bz2, tar.xz or zip archive that expands in the current
-directory. It gets requests once it is enabled.
+directory. It is used once it is enabled.
 
 When the connection breaks the upload goes on as soon as the director is reached again. The same goes for one that was broken off: the
 same command sends what is missing, for a day.`,
@@ -45,13 +45,13 @@ cps php upload-code shop php shop.zip --description "with a basket" --enable`,
 				return usagef("upload-code: %s is no file; pack it first, for example: tar -czf code.tar.gz -C %s .", args[2], args[2])
 			}
 			in.Filename = filepath.Base(args[2])
-			u := &uploader{client: c, progress: ui.NewProgress(g.err, what), what: what, in: in, file: file, size: info.Size()}
+			u := &uploader{kind: kind, client: c, progress: ui.NewProgress(g.err, what), what: what, in: in, file: file, size: info.Size()}
 			v, err := u.send(ctx, args[0], args[1])
 			if err != nil {
 				return err
 			}
 			if v.Operation == "" {
-				return g.say(v, "Code version %s has been uploaded. Enable it with: cps php enable-code %s %s %s", v.ID, args[0], args[1], v.ID)
+				return g.say(v, "Code version %s has been uploaded. Enable it with: cps %s enable-code %s %s %s", v.ID, kind, args[0], args[1], v.ID)
 			}
 			if g.output == formTable {
 				if err := g.say(v, "Code version %s has been uploaded.", v.ID); err != nil {
@@ -76,6 +76,7 @@ cps php upload-code shop php shop.zip --description "with a basket" --enable`,
 
 // uploader sends an archive over as many connections as that takes.
 type uploader struct {
+	kind     api.ServiceType
 	client   *director.Client
 	progress *ui.Progress
 	what     string
@@ -97,7 +98,7 @@ func (u *uploader) send(ctx context.Context, application, service string) (v api
 		if err == nil {
 			switch {
 			case whole && there.Length == 0: // it has been taken, or refused
-				return v, failf(exitUnavailable, "%s: all was sent, and the answer is lost; see whether it is there: cps %s list-codes %s %s", u.what, api.PHP, application, service)
+				return v, failf(exitUnavailable, "%s: all was sent, and the answer is lost; see whether it is there: cps %s list-codes %s %s", u.what, u.kind, application, service)
 			case there.Length > 0:
 				u.progress.Note(fmt.Sprintf("%s: %s are there already", u.what, ui.Size(there.Length)))
 			}
