@@ -106,6 +106,10 @@ func (h *Host) Service() *Supervisor { return h.service }
 // Neighbours watches the machines that the programs of the roles talk to.
 func (h *Host) Neighbours() *Neighbours { return h.near }
 
+// Place opens a directory of the machine that is neither State nor Run, by its absolute path, and makes it where it is missing. The
+// caller closes it.
+func (h *Host) Place(path string) (*Tree, error) { return openTree(h.at(path), 0o755) }
+
 // Look finds a program of the machine by name, or checks that it is there when name is a path.
 func (h *Host) Look(name string) (string, error) {
 	if strings.Contains(name, "/") {

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os/user"
 	"strconv"
@@ -44,4 +46,25 @@ func (h *Host) User(name string) (User, error) {
 		}
 	}
 	return found, nil
+}
+
+// Account finds a system account by name, and makes it where there is none: without a password, with a group of its name, at home in an absolute
+// directory of the machine that need not be there.
+func (h *Host) Account(ctx context.Context, name, home string) (User, error) {
+	u, err := h.User(name)
+	if _, unknown := errors.AsType[user.UnknownUserError](err); !unknown {
+		return u, err
+	}
+	program, err := h.Look("useradd")
+	if err != nil {
+		return u, err
+	}
+	out, exit, err := h.Command(ctx, Command{Path: program, Args: []string{"--system", "--user-group", "--no-create-home", "--home-dir", home, "--shell", taskShell, "--", name}})
+	if err != nil {
+		return u, err
+	}
+	if exit != 0 {
+		return u, fmt.Errorf("make user %s on this machine: exit status %d: %.200s", name, exit, out)
+	}
+	return h.User(name)
 }

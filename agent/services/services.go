@@ -5,6 +5,7 @@ package services
 
 import (
 	"conpaas/agent/service"
+	"conpaas/agent/services/generic"
 	"conpaas/agent/services/helloworld"
 	"conpaas/agent/services/java"
 	"conpaas/agent/services/mysql"
@@ -19,5 +20,6 @@ func All() map[api.ServiceType]func() service.Half {
 		api.PHP:        func() service.Half { return php.New() },
 		api.Java:       func() service.Half { return java.New() },
 		api.MySQL:      func() service.Half { return mysql.New() },
+		api.Generic:    func() service.Half { return generic.New() },
 	}
 }

@@ -23,7 +23,7 @@ func flatTyped(g *Global, ofService func(cmd *cobra.Command, use, example string
 	}
 	all := []*cobra.Command{add, remove}
 	for kinds, cmds := range map[string][]*cobra.Command{
-		hostingTypes(): {
+		codeTypes(): {
 			ofService(newUploadCodeCommand(g, api.PHP), "upload_code SERVICE APPLICATION ARCHIVE", "cpsclient upload_code 1 shop shop.tar.gz"),
 			ofService(newListCodesCommand(g), "list_uploads SERVICE APPLICATION", "cpsclient list_uploads 1 shop"),
 			ofService(newEnableCodeCommand(g), "enable_code SERVICE APPLICATION VERSION", "cpsclient enable_code 1 shop code-abc234"),
@@ -48,11 +48,11 @@ func flatTyped(g *Global, ofService func(cmd *cobra.Command, use, example string
 // onlyType is the annotation of a command that is for services of some types alone, with blanks between them.
 const onlyType = "type"
 
-// hostingTypes are those with versions of code.
-func hostingTypes() string {
+// codeTypes are those with versions of code.
+func codeTypes() string {
 	var all []string
 	for _, kind := range api.Catalogue() {
-		if kind.Hosting {
+		if kind.Code {
 			all = append(all, string(kind.Type))
 		}
 	}

@@ -29,6 +29,14 @@ func (f *fake) actionRoutes(add func(pattern, query string, public bool, h func(
 		w.Header().Set(api.HeaderOperation, "op998")
 		w.WriteHeader(http.StatusNoContent)
 	}))
+	add("POST "+service+"/commands/{command}", "", false, f.withService(func(w http.ResponseWriter, r *http.Request, _ *api.Service) {
+		in, ok := body[api.CommandRun](f, w, r)
+		if ok && len(in.Parameters) > 2 {
+			problem(w, api.InField("parameters", "%d are too many for %s", len(in.Parameters), r.PathValue("command")))
+		} else if ok {
+			f.begin(api.OpServiceCommand)(w, r)
+		}
+	}))
 	add("PUT "+service+"/secrets/password", "", false, f.withService(func(w http.ResponseWriter, r *http.Request, _ *api.Service) {
 		in, ok := body[api.SecretChange](f, w, r)
 		if ok && len(in.Value.Reveal()) < 8 {

@@ -130,6 +130,9 @@ func (f *fake) set(mode string, on bool) {
 	if mode == "php" {
 		f.addPHP()
 	}
+	if mode == "generic" {
+		f.addGeneric()
+	}
 	if mode == "service-error" {
 		f.services[0].State, f.services[0].Reason = api.StateError, "no machine answers"
 	}

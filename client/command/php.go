@@ -39,7 +39,7 @@ func newConfigCommand(g *Global, kind api.ServiceType, of, example string) *cobr
 		Use:     "config APPLICATION SERVICE [NAME=VALUE…]",
 		Aliases: []string{"get-" + string(kind) + "-config"},
 		Short:   "Show the settings of " + of + ", or change some of them",
-		Long: "Show the settings of " + of + `, or change those that are named. They take effect without a lost request.
+		Long: "Show the settings of " + of + `, or change those that are named.
 
 ` + settingsTable(kind),
 		Example: example,

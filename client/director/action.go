@@ -28,6 +28,11 @@ func (c *Client) Act(ctx context.Context, application, service, action string, p
 	return &Action{ReadCloser: answer, Operation: api.OperationID(answer.Header.Get(api.HeaderOperation)), Skipped: answer.Header.Get(api.HeaderSkipped)}, nil
 }
 
+// Command has all machines of a service begin a command of its type; the operation ends when they have.
+func (c *Client) Command(ctx context.Context, application, service, command string, parameters []string) (api.Operation, error) {
+	return post[api.Operation](ctx, c, servicePath(application, service, "commands", command), api.CommandRun{Parameters: parameters})
+}
+
 // SetSecret begins to replace a secret of a service.
 func (c *Client) SetSecret(ctx context.Context, application, service, name string, value api.Secret) (api.Operation, error) {
 	return send[api.Operation](ctx, c, http.MethodPut, servicePath(application, service, "secrets", name), api.SecretChange{Value: value})

@@ -104,6 +104,8 @@ func (c *checker) service(at string, s Service) {
 			c.wrong(at+".StartupInstances."+string(role), "services of type %s have no such role; there are: %s", s.Type, join(kind.RoleNames()))
 		case s.StartupInstances[role] < row.Min:
 			c.wrong(at+".StartupInstances."+string(role), "it needs at least %d", row.Min)
+		case row.Max > 0 && s.StartupInstances[role] > row.Max:
+			c.wrong(at+".StartupInstances."+string(role), "there can be at most %d", row.Max)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {

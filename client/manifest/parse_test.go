@@ -143,7 +143,7 @@ func FuzzParse(f *testing.F) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	kinds := []api.ServiceKind{
-		{Type: "php", Code: true, Roles: []api.RoleKind{{Role: "proxy", Min: 1}, {Role: "web"}, {Role: "backend"}}, Settings: []api.Setting{{Name: "memory_limit", Kind: api.SettingSize, Min: "1M", Max: "4G"}}},
+		{Type: "php", Code: true, Hosting: true, Roles: []api.RoleKind{{Role: "proxy", Min: 1}, {Role: "web"}, {Role: "backend"}}, Settings: []api.Setting{{Name: "memory_limit", Kind: api.SettingSize, Min: "1M", Max: "4G"}}},
 		{Type: "mysql", Roles: []api.RoleKind{{Role: "mysql", Min: 1, Volume: &api.VolumeKind{Name: "data"}}, {Role: "glb"}}},
 	}
 	m := want()

@@ -11,7 +11,7 @@ import (
 )
 
 var planKinds = []api.ServiceKind{
-	{Type: "php", Code: true, Settings: []api.Setting{{Name: "memory_limit", Kind: api.SettingSize}}, Roles: []api.RoleKind{{Role: "proxy", Start: 1, Min: 1}, {Role: "web"}, {Role: "backend"}}},
+	{Type: "php", Code: true, Hosting: true, Settings: []api.Setting{{Name: "memory_limit", Kind: api.SettingSize}}, Roles: []api.RoleKind{{Role: "proxy", Start: 1, Min: 1}, {Role: "web"}, {Role: "backend"}}},
 	{Type: "mysql", Roles: []api.RoleKind{{Role: "mysql", Start: 1, Min: 1}, {Role: "glb"}}},
 }
 

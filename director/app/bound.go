@@ -36,6 +36,15 @@ func bound(r *api.ManagerReport) {
 		if c := s.Code; c != nil {
 			c.Serving, c.Refused, c.Reason = cut(c.Serving, nameMax), cut(c.Refused, nameMax), cut(c.Reason, textMax)
 		}
+		if c := s.Commands; c != nil {
+			c.Refused, c.Lacks, c.Running = cut(c.Refused, textMax), c.Lacks[:min(len(c.Lacks), rolesMax)], c.Running[:min(len(c.Running), listMax)]
+			for i := range c.Lacks {
+				c.Lacks[i] = cut(c.Lacks[i], nameMax)
+			}
+			for i := range c.Running {
+				c.Running[i] = api.RunningProgram{Node: cut(c.Running[i].Node, nameMax), Name: cut(c.Running[i].Name, nameMax)}
+			}
+		}
 		services = append(services, s)
 	}
 	r.Services = services

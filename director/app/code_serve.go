@@ -236,7 +236,7 @@ func (d *Director) sendBlob(ctx context.Context, client *manager.Client, epoch a
 	return client.PutBlob(ctx, epoch, sum, size, file)
 }
 
-// checkRoles refuses numbers of machines that a service which hosts code cannot work with: a role without machines of its
+// checkRoles refuses numbers of machines that a service of a hosting type cannot work with: a role without machines of its
 // own runs on the first proxy, so that there can be no second one.
 func checkRoles(s store.Service) error {
 	if packed := packedRole(s); packed != "" && s.Nodes[api.RoleProxy] > 1 {
@@ -246,10 +246,13 @@ func checkRoles(s store.Service) error {
 	return nil
 }
 
-// packedRole gives a role that runs on the first proxy of a service that hosts code, "" where there is none.
+// packedRole gives a role that runs on the first proxy of a service of a hosting type, "" where there is none.
 func packedRole(s store.Service) api.Role {
+	if kind, _ := api.FindServiceKind(s.Type); !kind.Hosting {
+		return ""
+	}
 	for _, role := range []api.Role{api.RoleWeb, api.RoleBackend} {
-		if s.CodeWanted != "" && s.Nodes[role] == 0 {
+		if s.Nodes[role] == 0 {
 			return role
 		}
 	}

@@ -82,7 +82,7 @@ func (d *Director) UploadCode(ctx context.Context, a Actor, ref, service string,
 			if v, err = addVersion(tx, v); err != nil || !in.Enable {
 				return err
 			}
-			n, err := enableCode(tx, s, v.ID)
+			n, err := d.enableCode(tx, s, v.ID)
 			if err != nil {
 				return err
 			}
@@ -279,7 +279,7 @@ func (d *Director) EnableCode(ctx context.Context, a Actor, ref, service string,
 		if _, err := findVersion(&tx.Read, s, in.Version); err != nil {
 			return store.NewOperation{}, err
 		}
-		return enableCode(tx, s, in.Version)
+		return d.enableCode(tx, s, in.Version)
 	})
 }
 
@@ -291,8 +291,11 @@ func findVersion(r *store.Read, s store.Service, version string) (store.CodeVers
 	return v, err
 }
 
-// enableCode wants a version instead of the one that an open operation may want.
-func enableCode(tx *store.Tx, s store.Service, version string) (none store.NewOperation, err error) {
+// enableCode wants a version instead of the one that an open operation may want, unless programs of the one in use run.
+func (d *Director) enableCode(tx *store.Tx, s store.Service, version string) (none store.NewOperation, err error) {
+	if err := d.idle(&tx.Read, s, "another version is enabled"); err != nil {
+		return none, err
+	}
 	open, err := tx.OpenOperations(s.Application)
 	if err != nil {
 		return none, err

@@ -17,7 +17,12 @@ import (
 
 // AddNodes wants more machines in roles of a service that is started.
 func (d *Director) AddNodes(ctx context.Context, a Actor, ref, service string, in api.NodesChange) (api.Operation, error) {
-	return d.changeNodes(ctx, a, ref, service, in, api.OpAddNodes, func(kind api.RoleKind, have, by int) (int, error) { return have + by, nil })
+	return d.changeNodes(ctx, a, ref, service, in, api.OpAddNodes, func(kind api.RoleKind, have, by int) (int, error) {
+		if kind.Max > 0 && have+by > kind.Max {
+			return 0, api.InField("nodes."+string(kind.Role), "the service has %s of role %s, and there can be at most %d", machines(have), kind.Role, kind.Max)
+		}
+		return have + by, nil
+	})
 }
 
 // RemoveNodes wants fewer machines in roles of a service that is started; the newest go first.

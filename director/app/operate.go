@@ -122,6 +122,11 @@ func (w *worker) outcome(s *snapshot, seen observed, op store.Operation, next *d
 		}
 	case api.OpServiceAction:
 		return w.actionOutcome(op, next)
+	case api.OpServiceCommand:
+		if i < 0 {
+			return life.OperationCancel, &store.Failure{Code: api.CodeConflict, Detail: "the service was removed meanwhile"}
+		}
+		return commandOutcome(s, s.services[i], seen, op)
 	case api.OpServiceCode, api.OpServiceConfigure:
 		if i < 0 {
 			return life.OperationCancel, &store.Failure{Code: api.CodeConflict, Detail: "the service was removed meanwhile"}

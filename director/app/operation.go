@@ -122,7 +122,7 @@ func (d *Director) CancelOperation(ctx context.Context, a Actor, id api.Operatio
 		if op.State.Final() {
 			return api.Errorf(api.CodeConflict, "operation %s has ended already: %s", id, op.State)
 		}
-		if !growing(op.Kind) && op.Kind != api.OpServiceCode && op.Kind != api.OpServiceAction {
+		if !growing(op.Kind) && op.Kind != api.OpServiceCode && op.Kind != api.OpServiceAction && op.Kind != api.OpServiceCommand {
 			return api.Errorf(api.CodeConflict, "operation %s (%s) cannot be cancelled; start or add again when it has ended", id, op.Kind)
 		}
 		switch op.Kind {

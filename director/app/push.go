@@ -52,7 +52,7 @@ func (d *Director) applicationSpec(s *snapshot) api.ApplicationSpec {
 		spec.Services = append(spec.Services, api.ServiceSpec{
 			ID: service.ID, Type: service.Type, Name: service.Name, Cloud: service.Cloud,
 			Nodes: service.Nodes, Settings: service.Settings,
-			Code: codeSpec(service, s.hosted.versions), Secrets: s.hosted.secrets[service.ID],
+			Code: codeSpec(service, s.hosted.versions), Command: openCommand(s.operations, service.ID), Secrets: s.hosted.secrets[service.ID],
 			Env: env, Startup: startup(s.hosted.scripts[service.ID], env),
 		})
 	}

@@ -114,7 +114,7 @@ func (d *Director) AddService(ctx context.Context, a Actor, ref string, in api.S
 			nodes[role.Role] = role.Start
 		}
 		n := store.NewService{Type: in.Type, Name: in.Name, Cloud: in.Cloud, Nodes: nodes, Settings: settings}
-		if kind.Hosting {
+		if kind.Code {
 			n.Code = api.CodeDefault
 		}
 		if s, err = tx.CreateService(v.ID, n); err != nil {
@@ -187,7 +187,7 @@ func (d *Director) StartService(ctx context.Context, a Actor, ref, service strin
 // there; else the agents say so.
 func needsNetwork(tx *store.Tx, s store.Service) error {
 	kind, _ := api.FindServiceKind(s.Type)
-	if !kind.Hosting {
+	if !kind.Code {
 		return nil
 	}
 	const none = "none"

@@ -103,6 +103,9 @@ func (d *Director) CreateVolume(ctx context.Context, a Actor, ref string, in api
 			if in.Cloud != "" && in.Cloud != k.cloud {
 				return none, api.InField("cloud", "%s on cloud %s, and the volume would be on cloud %s", k, k.cloud, in.Cloud)
 			}
+			if err := d.idleAt(&tx.Read, v.ID, k.service); err != nil {
+				return none, err
+			}
 			n.Cloud, n.Node, n.Service, n.Role = k.cloud, k.node, k.service, k.role
 		}
 		if err := d.keepsVolumes(n.Cloud); err != nil {
@@ -199,6 +202,11 @@ func (d *Director) AttachVolume(ctx context.Context, a Actor, ref, volume string
 		case v.Cloud != k.cloud:
 			return "", api.InField("node", "%s on cloud %s, and volume %s on cloud %s", k, k.cloud, v.Name, v.Cloud)
 		}
+		if at == "" {
+			if err := d.idleAt(&tx.Read, v.Application, k.service); err != nil {
+				return "", err
+			}
+		}
 		_, err = tx.AssignVolume(v.ID, k.node, k.service, k.role)
 		return k.node, err
 	})
@@ -207,6 +215,9 @@ func (d *Director) AttachVolume(ctx context.Context, a Actor, ref, volume string
 // DetachVolume takes a volume from its machine.
 func (d *Director) DetachVolume(ctx context.Context, a Actor, ref, volume string) (api.Operation, error) {
 	return d.changeVolume(ctx, a, ref, volume, api.OpVolumeDetach, toOperate, func(tx *store.Tx, v store.Volume) (api.NodeID, error) {
+		if err := d.idleAt(&tx.Read, v.Application, v.Service); err != nil {
+			return "", err
+		}
 		_, err := tx.AssignVolume(v.ID, "", 0, "")
 		return v.Holder, err
 	})

@@ -21,6 +21,15 @@ func (s *server) actionRoutes() {
 		) (*body[api.Operation], error) {
 			return answer(s.director.SetServiceSecret(ctx, actor(ctx), in.Application, in.Service, in.Secret, in.Body))
 		})
+	wire.Register(s.api, wire.Route{Method: http.MethodPost, Path: one + "/commands/{command}", ID: "command", Summary: "Have all machines of a service begin a command of its type, once", Status: http.StatusAccepted},
+		operate(), func(ctx context.Context, in *struct {
+			ServicePath
+			Command string `path:"command" doc:"One of its type"`
+			Body    api.CommandRun
+		},
+		) (*body[api.Operation], error) {
+			return answer(s.director.Command(ctx, actor(ctx), in.Application, in.Service, in.Command, in.Body))
+		})
 	s.api.Raw(wire.Route{
 		Method: http.MethodPost, Path: one + "/actions/{action}", ID: "act", MaxBody: api.MaxActionInput, Body: wire.Bytes{}, Idle: api.ActionIdle,
 		Summary: "Have a machine of a service do an action of its type; the body is its input, the answer its output, which breaks off where it fails: the operation of the header Conpaas-Operation has the reason",

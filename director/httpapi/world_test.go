@@ -150,6 +150,6 @@ func (w *world) valuesOf(r routeInfo) map[string]string {
 func (w *world) values() map[string]string {
 	return map[string]string{
 		"user": ownUser, "token": ownToken, "certificate": ownCertificate, "application": ownApplication, "service": ownService, "node": ownAgent, "operation": w.operation, "volume": ownVolume, "orphan": "v99",
-		"cloud": "default", "image": "i1", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "action": "dump", "secret": "password", "sha256": strings.Repeat("a", 64),
+		"cloud": "default", "image": "i1", "version": w.Code().Pin().Version, "arch": "x86_64", "program": "cpsagent", "action": "dump", "command": "run", "secret": "password", "sha256": strings.Repeat("a", 64),
 	}
 }

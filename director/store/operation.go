@@ -99,6 +99,13 @@ func (r *Read) OpenOperations(application api.ApplicationID) ([]Operation, error
 	return convert(rows, operationRow.operation), rowError(err, "open operations")
 }
 
+// NewestOperation gives the operation of a kind on a service that was created last, whatever its state, or ErrNotFound.
+func (r *Read) NewestOperation(application api.ApplicationID, service api.ServiceID, kind api.OperationKind) (Operation, error) {
+	var row operationRow
+	err := r.db.Where("application_id = ? AND service_id = ? AND kind = ?", int64(application), int64(service), string(kind)).Order("seq DESC").First(&row).Error
+	return row.operation(), rowError(err, "operation %s of service %s", kind, service)
+}
+
 // NewOperation is what CreateOperation needs to know.
 type NewOperation struct {
 	Kind        api.OperationKind

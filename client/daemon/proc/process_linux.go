@@ -152,6 +152,19 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return nil
 }
 
+// SignalGroup sends a signal to the program and to those that it has started and that have not left its group. To a program that
+// has ended it is os.ErrProcessDone.
+func (p *Process) SignalGroup(sig syscall.Signal) error {
+	if !p.Alive() {
+		return fmt.Errorf("signal the group of process %d: %w", p.state.PID, os.ErrProcessDone)
+	}
+	// The id is no other group's as long as the group has a process.
+	if err := unix.Kill(-p.state.PID, sig); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("signal the group of process %d: %w", p.state.PID, err)
+	}
+	return nil
+}
+
 // Release stops watching the program and leaves it running. No other method but PID, Alive, Matches and Outcome may be
 // used after it.
 func (p *Process) Release() {
