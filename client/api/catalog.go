@@ -11,14 +11,16 @@ type Role string
 // ServiceKind is one row of the catalogue: all that director, manager, command line, pages and image
 // recipes need to know of a service type.
 type ServiceKind struct {
-	Type        ServiceType  `json:"type"`
-	Description string       `json:"description"`
-	Roles       []RoleKind   `json:"roles" doc:"The first is the default role, and the one that is never removed"`
-	Settings    []Setting    `json:"settings,omitempty"`
-	Hosting     bool         `json:"hosting,omitempty" doc:"It runs code that its owner uploads in versions, in the roles proxy, web and backend"`
-	Link        *LinkKind    `json:"link,omitempty" doc:"What it offers to other services of its application"`
-	Secrets     []SecretKind `json:"secrets,omitempty" doc:"That the director makes for each service"`
-	Actions     []ActionKind `json:"actions,omitempty" doc:"What its machines can be told to do"`
+	Type        ServiceType   `json:"type"`
+	Description string        `json:"description"`
+	Roles       []RoleKind    `json:"roles" doc:"The first is the default role, and the one that is never removed"`
+	Settings    []Setting     `json:"settings,omitempty"`
+	Code        bool          `json:"code,omitempty" doc:"It runs code that its owner uploads in versions"`
+	Hosting     bool          `json:"hosting,omitempty" doc:"It runs that code in the roles proxy, web and backend, of which the last two can be packed on the only machine of the first"`
+	Link        *LinkKind     `json:"link,omitempty" doc:"What it offers to other services of its application"`
+	Secrets     []SecretKind  `json:"secrets,omitempty" doc:"That the director makes for each service"`
+	Actions     []ActionKind  `json:"actions,omitempty" doc:"What one of its machines can be told to do while the caller waits"`
+	Commands    []CommandKind `json:"commands,omitempty" doc:"What its machines can be told to do once"`
 }
 
 // RoleKind is one role of a service type.
@@ -27,6 +29,7 @@ type RoleKind struct {
 	Description string              `json:"description"`
 	Start       int                 `json:"start" doc:"Dedicated machines of a new service"`
 	Min         int                 `json:"min" doc:"Fewest dedicated machines; 0: the role can be packed on the first machine"`
+	Max         int                 `json:"max,omitempty" doc:"Most dedicated machines; 0: any number"`
 	Packages    map[string][]string `json:"packages" doc:"Packages per distribution, for example debian-12"`
 	Logs        []LogFile           `json:"logs,omitempty" doc:"What its programs write on a machine that has the role"`
 	Volume      *VolumeKind         `json:"volume,omitempty" doc:"The volume that every machine of the role has"`
@@ -124,7 +127,7 @@ var catalogue = []ServiceKind{
 			{Name: "display_errors", Help: "Whether pages show errors", Default: "Off", Kind: SettingSwitch},
 			{Name: "disable_functions", Help: "Functions of PHP that programs may not call", Default: "", Kind: SettingNames},
 		},
-		Hosting: true,
+		Code: true, Hosting: true,
 		Secrets: []SecretKind{{Name: "sessions", Help: "By which the machines use the store of the sessions"}},
 	},
 	{
@@ -159,6 +162,32 @@ var catalogue = []ServiceKind{
 			{Name: MySQLLoadDump, Help: "Run a dump, or any SQL", Role: RoleMySQL, Input: true, Params: []Setting{
 				{Name: ParamNew, Help: "Only where there is no database yet", Default: "Off", Kind: SettingSwitch},
 			}},
+		},
+	},
+	{
+		Type:        Generic,
+		Description: "Scripts of its owner, on a master and any number of nodes",
+		Roles: []RoleKind{
+			{
+				Role: RoleMaster, Description: "runs the scripts; the machine whose address all know", Start: 1, Min: 1, Max: 1,
+				Packages: map[string][]string{Debian12: {"curl", "socat"}},
+				Logs:     []LogFile{{"agent-out", LogError}, {"agent-err", LogError}},
+			},
+			{
+				Role: RoleNode, Description: "runs the scripts",
+				Packages: map[string][]string{Debian12: {"curl", "socat"}},
+				Logs:     []LogFile{{"agent-out", LogError}, {"agent-err", LogError}},
+			},
+		},
+		Settings: []Setting{
+			{Name: "run_as_root", Help: "Whether the scripts run as root", Default: SwitchOff, Kind: SettingSwitch},
+			{Name: "script_timeout", Help: "Seconds after which a script is killed, 0 for never", Default: "0", Kind: SettingNumber, Min: "0", Max: "2592000"},
+		},
+		Code: true,
+		Commands: []CommandKind{
+			{Name: GenericRun, Help: "Run run.sh on every machine", When: CommandIdle},
+			{Name: GenericInterrupt, Help: "Run interrupt.sh on every machine where a script runs; what still runs at the second time is killed", When: CommandBusy},
+			{Name: GenericCleanup, Help: "Run cleanup.sh on every machine", When: CommandIdle},
 		},
 	},
 }

@@ -35,6 +35,7 @@ const (
 	OpServiceCode       OperationKind = "service.code"
 	OpServiceConfigure  OperationKind = "service.configure"
 	OpServiceAction     OperationKind = "service.action"
+	OpServiceCommand    OperationKind = "service.command"
 	OpVolumeCreate      OperationKind = "volume.create"
 	OpVolumeAttach      OperationKind = "volume.attach"
 	OpVolumeDetach      OperationKind = "volume.detach"

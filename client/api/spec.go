@@ -19,7 +19,8 @@ type ServiceSpec struct {
 	Cloud    string            `json:"cloud"`
 	Nodes    map[Role]int      `json:"nodes" doc:"Dedicated machines per role"`
 	Settings map[string]string `json:"settings,omitempty"`
-	Code     *CodeSpec         `json:"code,omitempty" doc:"Of the hosting services"`
+	Code     *CodeSpec         `json:"code,omitempty" doc:"Of the types that run uploaded code"`
+	Command  *Command          `json:"command,omitempty" doc:"That not all of its machines have begun"`
 	Secrets  map[string]Secret `json:"secrets,omitempty" doc:"Made by the director, one per name in the catalogue"`
 	Startup  *Startup          `json:"startup,omitempty" doc:"What new machines run before their roles"`
 	Env      map[string]Secret `json:"env,omitempty" doc:"Environment variables of its programs: those of its links and its own"`

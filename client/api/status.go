@@ -45,11 +45,12 @@ type NodeStatus struct {
 
 // ServiceStatus is what a manager says of one service.
 type ServiceStatus struct {
-	Service   ServiceID   `json:"service"`
-	State     State       `json:"state"`
-	Reason    string      `json:"reason,omitempty"`
-	Endpoints []Endpoint  `json:"endpoints,omitempty"`
-	Code      *CodeStatus `json:"code,omitempty" doc:"Of the hosting services"`
+	Service   ServiceID      `json:"service"`
+	State     State          `json:"state"`
+	Reason    string         `json:"reason,omitempty"`
+	Endpoints []Endpoint     `json:"endpoints,omitempty"`
+	Code      *CodeStatus    `json:"code,omitempty" doc:"Of the types that run uploaded code"`
+	Commands  *CommandStatus `json:"commands,omitempty" doc:"Of the types that have commands"`
 }
 
 // NodeHealth is what a manager says of one node.

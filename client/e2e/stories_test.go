@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"conpaas/client/api"
@@ -144,6 +145,7 @@ func stories(t *testing.T, runtime string) {
 			"login":      func(ts *testscript.TestScript, _ bool, _ []string) { ts.Value(worldKey{}).(*world).login() },
 			"setenvfrom": setenvFrom,
 			"destroy":    destroyCommand,
+			"again":      againCommand,
 		},
 	})
 }
@@ -172,6 +174,27 @@ func destroyCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: destroy NODE")
 	}
 	ts.Value(worldKey{}).(*world).machine(api.NodeID(args[0])).destroy()
+}
+
+// again APPLICATION: makes the application once more of its export, when it and all its services are gone, and holds the export of the
+// second equal to that of the first. The second one is deleted in the end.
+func againCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: again APPLICATION")
+	}
+	folder := ts.MkAbs("again-" + args[0])
+	cps := func(args ...string) {
+		ts.Check(ts.Exec("cps", append([]string{"application"}, args...)...))
+	}
+	cps("export", args[0], folder)
+	first := ts.ReadFile(filepath.Join(folder, "manifest.json"))
+	cps("delete", args[0], "--yes")
+	cps("apply", filepath.Join(folder, "manifest.json"))
+	cps("export", args[0])
+	if diff := cmp.Diff(first, ts.ReadFile("stdout")); diff != "" {
+		ts.Fatalf("the export of the second application differs from that of the first (-first +second):\n%s", diff)
+	}
+	cps("delete", args[0], "--yes")
 }
 
 // setenvfrom NAME: sets a variable to what the last command printed.

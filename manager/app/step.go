@@ -65,7 +65,7 @@ func (c *core) state(plans []planned, wanted map[api.NodeID]*desired) State {
 	}
 	for _, p := range plans {
 		sp := api.ServicePlan{Service: p.id, Wanted: p.plan.Wanted, Drain: p.plan.Drain, Delete: p.plan.Delete}
-		status := api.ServiceStatus{Service: p.id, State: p.plan.State, Reason: p.plan.Reason, Endpoints: p.plan.Endpoints, Code: p.plan.Code}
+		status := api.ServiceStatus{Service: p.id, State: p.plan.State, Reason: p.plan.Reason, Endpoints: p.plan.Endpoints, Code: p.plan.Code, Commands: p.plan.Commands}
 		if p.err != nil {
 			sp = api.ServicePlan{Service: p.id, Wanted: p.in.Spec.Nodes}
 			status = api.ServiceStatus{Service: p.id, State: api.StateError, Reason: p.err.Error()}

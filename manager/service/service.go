@@ -47,7 +47,8 @@ type Plan struct {
 	Serve     []api.NodeID          // where the application's other services reach it: what its host name means; see Serving
 	State     api.State             // see StateOf
 	Reason    string                // why it is in this state, "" when all is well
-	Code      *api.CodeStatus       // of the hosting services
+	Code      *api.CodeStatus       // of the types that run uploaded code
+	Commands  *api.CommandStatus    // of the types that have commands
 }
 
 // Config is what one node is to be.

@@ -6,6 +6,7 @@ package services
 import (
 	"conpaas/client/api"
 	"conpaas/manager/service"
+	"conpaas/manager/services/generic"
 	"conpaas/manager/services/helloworld"
 	"conpaas/manager/services/mysql"
 	"conpaas/manager/services/php"
@@ -15,7 +16,8 @@ import (
 func Halves() map[api.ServiceType]service.Half {
 	return map[api.ServiceType]service.Half{
 		api.Helloworld: helloworld.Half{},
-		api.PHP:        php.Half{},
+		api.PHP:        php.New(),
 		api.MySQL:      mysql.Half{},
+		api.Generic:    generic.Half{},
 	}
 }

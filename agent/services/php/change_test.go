@@ -51,15 +51,15 @@ func (s *shop) sessions() api.SessionsStore {
 }
 
 func (s *shop) applyBackend(m *machine, drain bool) {
-	m.apply(role(s.t, api.RoleBackend, api.PHPBackendConfig{Listen: m.at(backendPort), Versions: s.blobs(m), Settings: s.settings, Sessions: s.sessions(), Drain: drain}))
+	m.apply(role(s.t, api.RoleBackend, api.HostingBackendConfig{Listen: m.at(backendPort), Versions: s.blobs(m), Settings: s.settings, Sessions: s.sessions(), Drain: drain}))
 }
 
 func (s *shop) applyWeb(m *machine) {
-	m.apply(role(s.t, api.RoleWeb, api.PHPWebConfig{Listen: m.at(webPort), Versions: s.blobs(m), Backends: servers(s.backends, backendPort)}))
+	m.apply(role(s.t, api.RoleWeb, api.HostingWebConfig{Listen: m.at(webPort), Versions: s.blobs(m), Backends: servers(s.backends, backendPort)}))
 }
 
 func (s *shop) applyProxy(m *machine) {
-	c := api.PHPProxyConfig{Port: proxyPort, Version: s.serving, Webs: servers(s.webs, webPort)}
+	c := api.HostingProxyConfig{Port: proxyPort, Version: s.serving, Webs: servers(s.webs, webPort)}
 	if m == s.proxies[0] {
 		sessions := s.sessions()
 		c.Sessions = &sessions
@@ -105,7 +105,7 @@ func TestChangesUnderLoad(t *testing.T) {
 	for _, v := range []string{two.ID, one.ID, two.ID, one.ID} {
 		s.serving = v
 		s.applyProxy(s.proxies[0])
-		s.proxies[0].await(api.RoleProxy, "it serves the version", func(st api.RoleStatus, f api.PHPFacts) bool { return ready(st, f) && f.Version == v })
+		s.proxies[0].await(api.RoleProxy, "it serves the version", func(st api.RoleStatus, f api.HostingFacts) bool { return ready(st, f) && f.Version == v })
 		if text := page(t, s.proxies[0].at(proxyPort), "/version.txt"); text != v+"\n" {
 			t.Errorf("after the switch to %s it serves %q", v, text)
 		}
@@ -122,7 +122,7 @@ func TestChangesUnderLoad(t *testing.T) {
 	s.backends = s.backends[1:]
 	s.apply()
 	for _, w := range s.webs {
-		w.await(api.RoleWeb, "it uses the new backends only", func(_ api.RoleStatus, f api.PHPFacts) bool {
+		w.await(api.RoleWeb, "it uses the new backends only", func(_ api.RoleStatus, f api.HostingFacts) bool {
 			return fmt.Sprint(f.Servers) == fmt.Sprint(nodesOf(servers(s.backends, 1)))
 		})
 	}
@@ -166,7 +166,7 @@ func TestMovesUnderLoad(t *testing.T) {
 	// The proxy first, with the roles that leave it still there.
 	roles := packed(first, one.ID, one)
 	sessions := s.sessions()
-	proxy := role(t, api.RoleProxy, api.PHPProxyConfig{Port: proxyPort, Version: one.ID, Webs: servers(s.webs, webPort), Sessions: &sessions})
+	proxy := role(t, api.RoleProxy, api.HostingProxyConfig{Port: proxyPort, Version: one.ID, Webs: servers(s.webs, webPort), Sessions: &sessions})
 	first.apply(proxy, roles[1], roles[2])
 	first.awaitReady()
 	l.more(60)
@@ -220,7 +220,7 @@ func TestSessionsAndKills(t *testing.T) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		m.await(api.RoleBackend, "another master serves", func(st api.RoleStatus, f api.PHPFacts) bool { return ready(st, f) && st.PIDs[0] != pid })
+		m.await(api.RoleBackend, "another master serves", func(st api.RoleStatus, f api.HostingFacts) bool { return ready(st, f) && st.PIDs[0] != pid })
 		for _, worker := range before {
 			if stat, err := os.ReadFile("/proc/" + strconv.Itoa(worker) + "/stat"); err == nil && !strings.Contains(string(stat), ") Z ") {
 				t.Errorf("worker %d lives on: %s", worker, stat)
@@ -237,7 +237,7 @@ func TestSessionsAndKills(t *testing.T) {
 	if err := syscall.Kill(st.PIDs[1], syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	proxy.await(api.RoleProxy, "another Redis serves", func(now api.RoleStatus, f api.PHPFacts) bool { return ready(now, f) && now.PIDs[1] != st.PIDs[1] })
+	proxy.await(api.RoleProxy, "another Redis serves", func(now api.RoleStatus, f api.HostingFacts) bool { return ready(now, f) && now.PIDs[1] != st.PIDs[1] })
 	visits(4, "after the end of Redis")
 	// The backend that answered goes.
 	gone := s.backends[0]
@@ -346,7 +346,7 @@ func TestSlowDownload(t *testing.T) {
 	one := site(t, "code-aaaaa1")
 	roles := packed(m, one.ID, one, big)
 	sessions := api.SessionsStore{Listen: m.at(redisPort), Password: password}
-	roles[0] = role(t, api.RoleProxy, api.PHPProxyConfig{
+	roles[0] = role(t, api.RoleProxy, api.HostingProxyConfig{
 		Port: proxyPort, Version: one.ID, Sessions: &sessions, Webs: []api.Server{m.server(webPort), {Node: "n77", Address: m.at(webPort)}},
 	})
 	m.apply(roles...)
@@ -362,4 +362,11 @@ func TestSlowDownload(t *testing.T) {
 	if sum := sha256.Sum256(noise); string(got.Sum(nil)) != string(sum[:]) {
 		t.Error("the file has come otherwise than it was")
 	}
+}
+
+func nodesOf(servers []api.Server) (all []api.NodeID) {
+	for _, s := range servers {
+		all = append(all, s.Node)
+	}
+	return all
 }

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"net/textproto"
 	"strings"
+
+	"conpaas/agent/services/hosting"
 )
 
 // Records of FastCGI (FastCGI Specification 1.0, section 8).
@@ -34,7 +36,7 @@ type fpmStatus struct {
 
 // askFPM asks at the socket that answers also while every worker is busy. The pool's name has the mark of the
 // configuration.
-func askFPM(ctx context.Context, p paths) (mark string, inFlight int, err error) {
+func askFPM(ctx context.Context, p hosting.Site) (mark string, inFlight int, err error) {
 	conn, err := dial(ctx, "unix", statusSocket(p))
 	if err != nil {
 		return "", 0, fmt.Errorf("ask php-fpm: %w", err)

@@ -13,6 +13,8 @@ import (
 
 	"conpaas/agent/host"
 	"conpaas/agent/services/conf"
+	"conpaas/agent/services/hosting"
+	"conpaas/client/api"
 )
 
 // Bounds of the check of a version by PHP.
@@ -21,53 +23,38 @@ const (
 	lintTells = 5                // broken files that are named
 )
 
-// check lets PHP read every .php file of a version, and says how far it is. A version for which the time is too short
-// is refused.
-func (s *Half) check(ctx context.Context, h *host.Host, p paths, id string, say func(format string, args ...any)) error {
-	ctx, cancel := context.WithTimeout(ctx, s.limits.check)
-	defer cancel()
-	r := readRecord(h, id)
-	if !r.Unpacked || r.Checked || r.Broken != "" {
-		return nil
-	}
-	programs, err := findPHP(h)
+// Check implements hosting.Runner: PHP reads every .php file of the version.
+func (runner) Check(ctx context.Context, p hosting.Site, v api.CodeBlob, _ api.HostingBackendConfig, say hosting.Say) (broken string, err error) {
+	programs, err := findPHP(p.Host)
 	if err != nil {
-		return err
+		return "", err
 	}
-	user, err := h.User(webUser)
+	user, err := p.Host.User(hosting.User)
 	if err != nil {
-		return err
+		return "", err
 	}
-	names, err := sources(h, id)
+	dir := p.Code() + "/" + v.ID
+	names, err := sources(p.Host, dir)
 	if err != nil {
-		return err
+		return "", err
 	}
-	l := linter{h: h, php: programs.cli, user: user, dir: p.code + "/" + id}
-	var broken []string
+	l := linter{h: p.Host, php: programs.cli, user: user, dir: p.Path(dir)}
+	var all []string
 	width := max(2, runtime.NumCPU())
-	for at := 0; at < len(names) && len(broken) < lintTells; at += width {
+	for at := 0; at < len(names) && len(all) < lintTells; at += width {
 		say("%d of %d files are checked", at, len(names))
 		found, err := l.files(ctx, names[at:min(at+width, len(names))])
-		if err != nil && overdue(ctx) {
-			broken = append(broken, fmt.Sprintf("PHP has read %d of %d files within %s; make the program smaller, or give the service faster machines", at, len(names), s.limits.check))
-			break
-		}
 		if err != nil {
-			return fmt.Errorf("code version %s: %w", id, err)
+			return "", err
 		}
-		broken = append(broken, found...)
+		all = append(all, found...)
 	}
-	if len(broken) > 0 {
-		r.Broken = strings.Join(broken, "\n")
-	} else {
-		r.Checked = true
-	}
-	return writeRecord(h, id, r)
+	return strings.Join(all, "\n"), nil
 }
 
 // sources lists the .php files of a version, sorted. Links are left out: what they point to is checked itself.
-func sources(h *host.Host, id string) ([]string, error) {
-	root, err := h.State().Directory(codeDir + "/" + id)
+func sources(h *host.Host, dir string) ([]string, error) {
+	root, err := h.State().Directory(dir)
 	if err != nil {
 		return nil, err
 	}

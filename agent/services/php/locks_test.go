@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"conpaas/agent/host/hosttest"
+	"conpaas/agent/services/hosting"
 	"conpaas/client/api"
 )
 
@@ -34,11 +34,11 @@ func TestLocksOfALostMachine(t *testing.T) {
 	for page(t, s.proxies[0].at(proxyPort), "/held.php") != "yes" {
 	}
 	for name, want := range map[string]int64{"another": 0, facts.Host[:len(facts.Host)-1]: 0} {
-		if n, err := releaseLocks(t.Context(), s.sessions(), name); err != nil || n != want {
+		if n, err := hosting.ReleaseLocks(t.Context(), s.sessions(), lockKeys, name); err != nil || n != want {
 			t.Errorf("%d locks of %q are released, %v", n, name, err)
 		}
 	}
-	if n, err := releaseLocks(t.Context(), s.sessions(), facts.Host); err != nil || n != 1 {
+	if n, err := hosting.ReleaseLocks(t.Context(), s.sessions(), lockKeys, facts.Host); err != nil || n != 1 {
 		t.Errorf("%d locks are released, %v", n, err)
 	}
 	if text := page(t, s.proxies[0].at(proxyPort), "/next.php", "Cookie", "PHPSESSID=one"); text != "next" { // while the first goes on
@@ -53,25 +53,25 @@ func TestLocksOfALostMachine(t *testing.T) {
 	<-first
 	wrong := s.sessions()
 	wrong.Password = "wrong"
-	if _, err := releaseLocks(t.Context(), wrong, facts.Host); err == nil {
+	if _, err := hosting.ReleaseLocks(t.Context(), wrong, lockKeys, facts.Host); err == nil {
 		t.Error("a wrong password is taken")
 	}
 }
 
 // nginx waits for a program, and a session is locked and waited for, as long as the configuration says.
 func TestPatienceIsInEffect(t *testing.T) {
-	h := hosttest.New(t)
-	p, err := newPaths(h)
-	if err != nil {
-		t.Fatal(err)
+	p := newSite(t)
+	text, err := hosting.Render(files, "program.conf", struct {
+		Code     string
+		Backends []api.Server
+		Patience int
+	}{"/code", []api.Server{{}}, 330})
+	if line := "fastcgi_read_timeout 330s;"; err != nil || !strings.Contains(string(text), line) {
+		t.Errorf("%q is not in nginx.conf, %v", line, err)
 	}
 	for given, want := range map[int]int{0: 60, 330: 330} {
-		_, web, backend := goodRoles()
-		web.Patience, backend.Patience = given, given
-		conf, _, err := renderNginx(p, web, nil)
-		if line := fmt.Sprintf("fastcgi_read_timeout %ds;", want); err != nil || !strings.Contains(string(conf), line) {
-			t.Errorf("%q is not in nginx.conf, %v", line, err)
-		}
+		backend := goodBackend()
+		backend.Patience = given
 		_, ini, _, err := renderFPM(p, backend)
 		for _, line := range []string{fmt.Sprintf("redis.session.lock_expire = %d\n", want), fmt.Sprintf("redis.session.lock_retries = %d\n", want*50)} {
 			if err != nil || !strings.Contains(string(ini), line) {

@@ -41,8 +41,9 @@ func TestAccessLogs(t *testing.T) {
 		}
 		response.Body.Close()
 	}
+	const nginxAccess = "nginx-access"
 	web := func() string { return m.logText(nginxAccess) }
-	m.await(api.RoleWeb, "the requests are logged", func(api.RoleStatus, api.PHPFacts) bool { return strings.Count(web(), "visitor/1") == 3 })
+	m.await(api.RoleWeb, "the requests are logged", func(api.RoleStatus, api.HostingFacts) bool { return strings.Count(web(), "visitor/1") == 3 })
 	for _, want := range []string{`"GET /version.txt HTTP/1.1" 200 `, `"GET /index.php/deep HTTP/1.1" 200 `, `"GET /nowhere.php HTTP/1.1" 404 `} {
 		if !strings.Contains(web(), want) {
 			t.Errorf("%q is not in the log of nginx:\n%s", want, web())
@@ -67,7 +68,7 @@ func TestAccessLogs(t *testing.T) {
 			t.Errorf("the log %s has %d bytes (%v)", name, info.Size(), err)
 		}
 		page(t, m.at(proxyPort), "/index.php")
-		m.await(api.RoleWeb, "it goes on at its beginning", func(api.RoleStatus, api.PHPFacts) bool { return strings.HasPrefix(m.logText(name), "127.") })
+		m.await(api.RoleWeb, "it goes on at its beginning", func(api.RoleStatus, api.HostingFacts) bool { return strings.HasPrefix(m.logText(name), "127.") })
 	}
 }
 
@@ -75,14 +76,14 @@ func TestAccessLogs(t *testing.T) {
 func TestProxyLogsItsErrors(t *testing.T) {
 	m := newLab(t).machine()
 	sessions := api.SessionsStore{Listen: m.at(redisPort), Password: password}
-	m.apply(role(t, api.RoleProxy, api.PHPProxyConfig{Port: proxyPort, Version: api.CodeDefault, Sessions: &sessions}))
+	m.apply(role(t, api.RoleProxy, api.HostingProxyConfig{Port: proxyPort, Version: api.CodeDefault, Sessions: &sessions}))
 	m.awaitReady()
 	response, err := client(true).Get("http://" + m.at(proxyPort).String() + "/some/page?token=hidden")
 	if err != nil || response.StatusCode != http.StatusServiceUnavailable {
 		t.Fatalf("%v, %v", response, err)
 	}
 	response.Body.Close()
-	m.await(api.RoleProxy, "the error is logged", func(api.RoleStatus, api.PHPFacts) bool {
+	m.await(api.RoleProxy, "the error is logged", func(api.RoleStatus, api.HostingFacts) bool {
 		return strings.Contains(m.logText(haproxy.Name), " 503 ") && strings.Contains(m.logText(haproxy.Name), " GET /some/page\n")
 	})
 	if text := m.logText(haproxy.Name); strings.Contains(text, "hidden") {

@@ -75,7 +75,7 @@ func beMachine(dir, root, id, address string) error {
 		return err
 	}
 	half := New()
-	half.keep = 0
+	half.Keep = 0
 	calls, back := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	for {
 		var c call
@@ -169,7 +169,7 @@ func (l *lab) machine() *machine {
 	m.calls, m.back = json.NewEncoder(in), json.NewDecoder(out)
 	l.t.Cleanup(func() {
 		if l.t.Failed() {
-			for _, name := range []string{haproxy.Name, nginx, fpm, redis} {
+			for _, name := range []string{haproxy.Name, "nginx", fpm, "redis"} {
 				text, _ := os.ReadFile(filepath.Join(m.dir, "var/log/conpaas", name+".log"))
 				l.t.Logf("%s: log of %s:\n%s", id, name, text[max(0, len(text)-3000):])
 			}
@@ -227,7 +227,7 @@ func (m *machine) apply(roles ...api.RoleSpec) {
 }
 
 // await looks at a role until f takes what it sees.
-func (m *machine) await(r api.Role, what string, f func(api.RoleStatus, api.PHPFacts) bool) (api.RoleStatus, api.PHPFacts) {
+func (m *machine) await(r api.Role, what string, f func(api.RoleStatus, api.HostingFacts) bool) (api.RoleStatus, api.HostingFacts) {
 	m.t.Helper()
 	timer := time.NewTimer(45 * time.Second)
 	defer timer.Stop()
@@ -237,7 +237,7 @@ func (m *machine) await(r api.Role, what string, f func(api.RoleStatus, api.PHPF
 		if i < 0 || len(all) != 3 {
 			m.t.Fatalf("machine %s: Status gives %+v", m.id, all)
 		}
-		var facts api.PHPFacts
+		var facts api.HostingFacts
 		if err := json.Unmarshal(all[i].Facts, &facts); err != nil {
 			m.t.Fatal(err)
 		}
@@ -252,9 +252,9 @@ func (m *machine) await(r api.Role, what string, f func(api.RoleStatus, api.PHPF
 	}
 }
 
-func ready(s api.RoleStatus, _ api.PHPFacts) bool { return s.State == api.RoleReady }
+func ready(s api.RoleStatus, _ api.HostingFacts) bool { return s.State == api.RoleReady }
 
-func drained(s api.RoleStatus, _ api.PHPFacts) bool { return s.State == api.RoleDrained }
+func drained(s api.RoleStatus, _ api.HostingFacts) bool { return s.State == api.RoleDrained }
 
 // awaitReady waits until all roles that the machine has are ready.
 func (m *machine) awaitReady() {

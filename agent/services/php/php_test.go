@@ -19,9 +19,9 @@ func packed(m *machine, serving string, versions ...version) []api.RoleSpec {
 		blobs = append(blobs, v.CodeBlob)
 	}
 	return []api.RoleSpec{
-		role(m.t, api.RoleProxy, api.PHPProxyConfig{Port: proxyPort, Version: serving, Webs: []api.Server{m.server(webPort)}, Sessions: &sessions}),
-		role(m.t, api.RoleWeb, api.PHPWebConfig{Listen: m.at(webPort), Versions: blobs, Backends: []api.Server{m.server(backendPort)}}),
-		role(m.t, api.RoleBackend, api.PHPBackendConfig{Listen: m.at(backendPort), Versions: blobs, Sessions: sessions}),
+		role(m.t, api.RoleProxy, api.HostingProxyConfig{Port: proxyPort, Version: serving, Webs: []api.Server{m.server(webPort)}, Sessions: &sessions}),
+		role(m.t, api.RoleWeb, api.HostingWebConfig{Listen: m.at(webPort), Versions: blobs, Backends: []api.Server{m.server(backendPort)}}),
+		role(m.t, api.RoleBackend, api.HostingBackendConfig{Listen: m.at(backendPort), Versions: blobs, Sessions: sessions}),
 	}
 }
 
@@ -38,12 +38,12 @@ func TestPacked(t *testing.T) {
 	one := site(t, "code-aaaaa1")
 	m.apply(packed(m, api.CodeDefault, one)...)
 	for _, r := range []api.Role{api.RoleWeb, api.RoleBackend} {
-		m.await(r, "the version is checked", func(s api.RoleStatus, f api.PHPFacts) bool {
+		m.await(r, "the version is checked", func(s api.RoleStatus, f api.HostingFacts) bool {
 			return ready(s, f) && f.Checked[one.ID] && f.Checked[api.CodeDefault]
 		})
 	}
 	m.apply(packed(m, one.ID, one)...)
-	m.await(api.RoleProxy, "it serves the version", func(s api.RoleStatus, f api.PHPFacts) bool { return ready(s, f) && f.Version == one.ID })
+	m.await(api.RoleProxy, "it serves the version", func(s api.RoleStatus, f api.HostingFacts) bool { return ready(s, f) && f.Version == one.ID })
 	for path, want := range map[string]string{
 		"/":                    "code-aaaaa1 code-aaaaa1 code-aaaaa1 GET 0  ",
 		"/index.php?a=b&c":     "code-aaaaa1 code-aaaaa1 code-aaaaa1 GET 0  a=b&c",
@@ -113,7 +113,7 @@ func TestVersionsAreRefused(t *testing.T) {
 	// What is no longer wanted goes, at the second look.
 	m.apply(packed(m, good.ID, good)...)
 	m.apply(packed(m, good.ID, good)...)
-	found, err := os.ReadDir(filepath.Join(m.dir, "var/lib/conpaas", codeDir))
+	found, err := os.ReadDir(filepath.Join(m.dir, "var/lib/conpaas/services/php/code"))
 	if err != nil || fmt.Sprint(found) != "[d code-default/ d code-good11/]" {
 		t.Errorf("there is %v, %v", found, err)
 	}

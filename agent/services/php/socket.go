@@ -3,9 +3,13 @@ package php
 import (
 	"context"
 	"net"
+	"time"
 )
 
-const maxAnswer = 1 << 20
+const (
+	askTime   = 2 * time.Second // for one question to php-fpm
+	maxAnswer = 1 << 20
+)
 
 // dial connects to a program of this machine; the whole conversation has askTime.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {

@@ -1,7 +1,6 @@
 package php
 
 import (
-	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
@@ -26,7 +25,7 @@ func TestTakenPort(t *testing.T) {
 	defer taken.Close()
 	roles := packed(m, api.CodeDefault)
 	sessions := api.SessionsStore{Listen: m.at(redisPort), Password: password}
-	roles[0] = role(t, api.RoleProxy, api.PHPProxyConfig{Port: proxyPort + 1, Version: api.CodeDefault, Webs: []api.Server{m.server(webPort)}, Sessions: &sessions})
+	roles[0] = role(t, api.RoleProxy, api.HostingProxyConfig{Port: proxyPort + 1, Version: api.CodeDefault, Webs: []api.Server{m.server(webPort)}, Sessions: &sessions})
 	m.roles = roles
 	a := m.call(call{Apply: true})
 	if text := a.Errors[api.RoleProxy]; !strings.Contains(text, "Address already in use") || len(a.Errors) != 1 {
@@ -47,7 +46,7 @@ func TestTakenPort(t *testing.T) {
 		t.Errorf("the errors are %v", a.Errors)
 	}
 	m.roles = m.roles[:3]
-	if s, _ := m.await(api.RoleWeb, "it has failed", func(s api.RoleStatus, _ api.PHPFacts) bool { return s.State == api.RoleFailed }); !strings.Contains(s.Reason, "0.0.0.0:1") {
+	if s, _ := m.await(api.RoleWeb, "it has failed", func(s api.RoleStatus, _ api.HostingFacts) bool { return s.State == api.RoleFailed }); !strings.Contains(s.Reason, "0.0.0.0:1") {
 		t.Errorf("the reason is %q", s.Reason)
 	}
 	page(t, m.at(proxyPort+1), "/")
@@ -111,7 +110,7 @@ func TestKilledMasters(t *testing.T) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		m.await(r, "another master serves", func(s api.RoleStatus, f api.PHPFacts) bool { return ready(s, f) && s.PIDs[0] != pid })
+		m.await(r, "another master serves", func(s api.RoleStatus, f api.HostingFacts) bool { return ready(s, f) && s.PIDs[0] != pid })
 	}
 	m.awaitReady()
 	page(t, m.at(proxyPort), "/")
@@ -125,14 +124,6 @@ func FuzzFastCGIAnswer(f *testing.F) {
 			t.Errorf("%d bytes of %d", len(out), len(data))
 		}
 	})
-}
-
-func TestFactsAreJSON(t *testing.T) {
-	var got api.PHPFacts
-	want := api.PHPFacts{Checked: map[string]bool{"code-default": true}, Refused: map[string]string{"x": "\xff\n\""}, Active: 3}
-	if err := json.Unmarshal(encode(want), &got); err != nil || got.Active != 3 || !got.Checked["code-default"] {
-		t.Errorf("%+v, %v", got, err)
-	}
 }
 
 // A connection that an old worker still holds when the version is switched gets the new one.
@@ -155,7 +146,7 @@ func TestSwitchReachesOldWorkers(t *testing.T) {
 		t.Fatalf("it serves %s", got)
 	}
 	sessions := api.SessionsStore{Listen: m.at(redisPort), Password: password}
-	proxy := api.PHPProxyConfig{Port: proxyPort, Version: one.ID, Sessions: &sessions, Webs: []api.Server{m.server(webPort), {Node: "n77", Address: m.at(webPort)}}}
+	proxy := api.HostingProxyConfig{Port: proxyPort, Version: one.ID, Sessions: &sessions, Webs: []api.Server{m.server(webPort), {Node: "n77", Address: m.at(webPort)}}}
 	m.roles[0] = role(t, api.RoleProxy, proxy)
 	m.apply(m.roles...) // a reload: the connection stays with the old worker
 	proxy.Version = two.ID
