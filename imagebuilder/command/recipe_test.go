@@ -25,7 +25,7 @@ func TestInitAndBuild(t *testing.T) {
 	if out, _, err := run(t, "init", "-"); err != nil || out != string(text) {
 		t.Errorf("init to standard output: %v\n%s", err, out)
 	}
-	change := strings.NewReplacer("helloworld = on", "helloworld = off", "mysql = on", "mysql = off", "# filename =", "filename = "+filepath.Join(dir, "php.tar.gz"), "# extra =", "extra = rsync")
+	change := strings.NewReplacer("helloworld = on", "helloworld = off", "java = on", "java = off", "mysql = on", "mysql = off", "generic = on", "generic = off", "# filename =", "filename = "+filepath.Join(dir, "php.tar.gz"), "# extra =", "extra = rsync")
 	if err := os.WriteFile(file, []byte(change.Replace(string(text))), 0o600); err != nil {
 		t.Fatal(err)
 	}
