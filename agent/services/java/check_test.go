@@ -61,8 +61,15 @@ func TestAccepts(t *testing.T) {
 		}
 	}
 	for _, s := range [][2]string{
-		{"max_heap", "63M"}, {"max_heap", "65G"}, {"max_heap", "128m"}, {"max_heap", "128M -Xrun"}, {"max_heap", "9999999999G"}, {"max_threads", "3"}, {"max_threads", `9"/>`},
-		{"max_post_size", "2G"}, {"colour", "red"},
+		{"max_heap", "63M"},
+		{"max_heap", "65G"},
+		{"max_heap", "128m"},
+		{"max_heap", "128M -Xrun"},
+		{"max_heap", "9999999999G"},
+		{"max_threads", "3"},
+		{"max_threads", `9"/>`},
+		{"max_post_size", "2G"},
+		{"colour", "red"},
 	} {
 		if err := r.Accepts(api.HostingBackendConfig{Settings: map[string]string{s[0]: s[1]}}); err == nil {
 			t.Errorf("%s=%s is let through", s[0], s[1])
