@@ -44,7 +44,7 @@ func ask(ctx context.Context, p hosting.Site, mark string) (answer, error) {
 	state, count, _ := strings.Cut(string(text), " ")
 	active, err := strconv.Atoi(count)
 	if err != nil || response.StatusCode != http.StatusOK {
-		return answer{}, fmt.Errorf("Tomcat answers %.100q when it is asked how it is", text) //nolint:staticcheck // a name
+		return answer{}, fmt.Errorf("Tomcat answers %.100q when it is asked how it is", text)
 	}
 	return answer{state: state, active: active}, nil
 }

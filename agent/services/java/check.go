@@ -77,7 +77,7 @@ func (r *runner) watch(ctx context.Context, p hosting.Site, x instance, began ti
 		case err == nil:
 			return "Tomcat cannot start it" + reason(p, x.Version, began), nil
 		case !known:
-			return "", errors.New("Tomcat was ended while it started the version") //nolint:staticcheck // a name
+			return "", errors.New("Tomcat was ended while it started the version")
 		case state.PID == 0 || state.Restarts > 0:
 			return "Tomcat ends while it starts it: " + state.Error + reason(p, x.Version, began), nil
 		}

@@ -99,7 +99,7 @@ func (r *runner) await(ctx context.Context, p hosting.Site, mark string) (answer
 }
 
 func notStarted(version string, a answer) error {
-	return fmt.Errorf("Tomcat has not been able to start code version %s: it is %s", version, strings.ToLower(a.state)) //nolint:staticcheck // a name
+	return fmt.Errorf("Tomcat has not been able to start code version %s: it is %s", version, strings.ToLower(a.state))
 }
 
 // route makes the front give requests to these instances.
@@ -200,7 +200,7 @@ func (r *runner) Health(ctx context.Context, p hosting.Site, c *api.HostingBacke
 		program := hosting.Program{Name: x.program.Name, Log: catalina, Start: r.start}
 		switch {
 		case i < 0 || errs[i] != nil:
-			program.Trouble = fmt.Errorf("Tomcat starts code version %s", x.Version) //nolint:staticcheck // a name
+			program.Trouble = fmt.Errorf("Tomcat starts code version %s", x.Version)
 		case !answers[i].up():
 			program.Trouble, program.Start = notStarted(x.Version, answers[i]), time.Nanosecond // it will not get better
 		case to[x.Version] != x.Mark:
