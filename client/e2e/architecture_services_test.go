@@ -21,6 +21,9 @@ func TestArchitectureServiceTypes(t *testing.T) {
 		if managers[kind.Type] == nil {
 			t.Errorf("service type %s has no row in manager/services/services.go", name)
 		}
+		if kind.Hosting && !kind.Code {
+			t.Errorf("service type %s is a hosting type, and runs no uploaded code", name)
+		}
 		for _, piece := range []string{
 			"client/api/" + name + ".go", "manager/services/" + name, "agent/services/" + name, "client/command/" + name + ".go",
 			"docs/services/" + name + ".md", "client/e2e/testdata/container/" + name + ".txtar",

@@ -185,16 +185,16 @@ func commandUnderWay(r *store.Read, s store.Service) (c api.Command, under api.O
 	return c, "", err
 }
 
-// commandNodes are the machines that a command is for: those that work, as far as is known.
+// commandNodes are the machines that a command is for: those that have joined and stay. One whose init has not ended begins it after that.
 func commandNodes(tx *store.Tx, s store.Service) (ids []api.NodeID, err error) {
 	nodes, err := tx.LiveNodes(s.Application)
 	for _, n := range nodes {
-		if n.Service == s.ID && (n.State == api.NodeReady || n.State == api.NodeUnreachable) {
+		if n.Service == s.ID && (n.State == api.NodeJoined || n.State == api.NodeReady || n.State == api.NodeUnreachable) {
 			ids = append(ids, n.ID)
 		}
 	}
 	if err == nil && len(ids) == 0 {
-		err = api.Errorf(api.CodeUnavailable, "no machine of service %q is ready; try again", s.Name)
+		err = api.Errorf(api.CodeUnavailable, "no machine of service %q has joined yet; try again", s.Name)
 	}
 	return ids, err
 }

@@ -94,8 +94,7 @@ func (m *machine) interrupt(ctx context.Context) error {
 			}
 		}
 	}
-	done(&m.rec)
-	return m.rec.write(m.h)
+	return m.answer("")
 }
 
 // command begins run.sh or cleanup.sh, or notes why not.
@@ -115,6 +114,11 @@ func (m *machine) command(ctx context.Context) error {
 	} else if c.Name == api.GenericRun {
 		refusal = fmt.Sprintf("code version %s has no run.sh", m.rec.Current)
 	}
-	m.rec.Command, m.rec.Refusal = c.Number, refusal
+	return m.answer(refusal)
+}
+
+// answer notes that the command needs nothing more here, and why it was refused, where it was.
+func (m *machine) answer(refusal string) error {
+	m.rec.Command, m.rec.Refusal = m.c.Command.Number, refusal
 	return m.rec.write(m.h)
 }

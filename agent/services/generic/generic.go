@@ -104,6 +104,9 @@ func (m *machine) advance(ctx context.Context) error {
 	}
 	err := m.versions(ctx)
 	if m.rec.Current != m.c.Version {
+		if m.rec.Versions[m.c.Version].Refused != "" && m.fresh() {
+			err = errors.Join(err, m.answer(fmt.Sprintf("code version %s cannot be used", m.c.Version)))
+		}
 		return err
 	}
 	return errors.Join(err, m.notify(ctx), m.command(ctx))

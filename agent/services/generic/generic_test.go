@@ -127,6 +127,10 @@ func TestInitFails(t *testing.T) {
 	if status, f := w.status(); status.State != api.RoleFailed || f.Version != good.ID {
 		t.Errorf("%+v %+v", status, f)
 	}
+	w.tell(api.GenericRun)
+	if _, f := w.status(); f.Command != 1 || f.Refusal != "code version code-bbbbbb cannot be used" {
+		t.Errorf("%+v", f)
+	}
 	w.saw("trying trying no key no key")
 	w.c.Env = map[string]api.Secret{"KEY": "x"}
 	w.settle()

@@ -51,14 +51,19 @@ func unpack(ctx context.Context, h *host.Host, v api.CodeBlob) error {
 	if err := h.State().Remove(codeDir + "/" + v.ID); err != nil {
 		return err
 	}
-	err := code.Extract(ctx, h, codeDir, v, nil)
+	err := code.Extract(ctx, h, codeDir, v, func(dir string) error { return executable(h, dir) })
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = &archive.Error{Problem: fmt.Sprintf("was not unpacked within %s", unpackTime), Remedy: "make it smaller, or give the service faster machines"}
 	}
 	if err != nil {
 		return errors.Join(err, h.State().Remove(code.Staging(codeDir, v.ID)))
 	}
-	root, err := h.State().Directory(codeDir + "/" + v.ID)
+	return nil
+}
+
+// executable makes the scripts in a directory ones that can be run.
+func executable(h *host.Host, dir string) error {
+	root, err := h.State().Directory(dir)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (w *world) command(name string) bool {
 	}
 	c := &api.Command{Number: w.number + 1, Name: name}
 	for _, b := range w.living() {
-		if b.info.State == api.NodeReady {
+		if b.info.Key != "" && b.info.State != api.NodeDraining {
 			c.Nodes = append(c.Nodes, b.info.ID)
 		}
 	}
