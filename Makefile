@@ -9,7 +9,7 @@ CACHE   ?= $(CONPAAS_CACHE)
 BENCHED := ./client/e2e ./director/cloud/local ./vpn/wg ./imagebuilder/build ./imagebuilder/imagetest
 export GOFLAGS := -buildvcs=false
 
-.PHONY: help build image demo test test-unit test-stories test-images bench lint deps go-version clean
+.PHONY: help build image demo test test-unit test-stories test-images bench lint new-service deps go-version clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,7 +37,7 @@ test: go-version ## install what the tests need and run all of them
 
 test-unit: go-version ## unit, conformance and component tests
 	go vet ./...
-	go test -timeout 10m $$(go list ./... | grep -vE '/client/e2e|/imagebuilder/imagetest')
+	go test -timeout 10m $$(go list ./... | grep -vE '/client/e2e$$|/imagebuilder/imagetest$$')
 	go test -timeout 2m -run '^TestArchitecture' ./client/e2e
 
 test-stories: build image ## the real programs against each other on the local cloud
@@ -53,6 +53,9 @@ bench: go-version ## measure, print a table of figures and write bench.json; BEN
 
 lint: go-version ## the linters of .golangci.yml; the first run builds them, which takes minutes
 	@.ci/lint
+
+new-service: go-version ## write all pieces of a new service type, NAME=foo, see docs/contributing/service.md
+	@go run ./client/e2e/newservice '$(NAME)'
 
 deps: ## install what building, running and testing need (Debian packages)
 	@.ci/deps test

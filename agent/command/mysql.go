@@ -33,6 +33,7 @@ func newMySQLCheckCommand() *cobra.Command {
 // newMySQLServerCommand becomes the database server; nobody types it.
 func newMySQLServerCommand(g *global) *cobra.Command {
 	var l mysql.Launch
+	var address string
 	c := &cobra.Command{
 		Use:    mysql.LaunchCommand,
 		Short:  "Become the database server of this machine",
@@ -43,6 +44,9 @@ func newMySQLServerCommand(g *global) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if l.Address, err = netip.ParseAddr(address); err != nil {
+				return fmt.Errorf("--address: %w", err)
+			}
 			return l.Begin(c.Context(), log)
 		},
 	}
@@ -50,5 +54,7 @@ func newMySQLServerCommand(g *global) *cobra.Command {
 	c.Flags().StringVar(&l.Config, "config", "", "path of its configuration")
 	c.Flags().StringVar(&l.Data, "data", "", "its data directory")
 	c.Flags().StringVar(&l.Run, "run", "", "directory of its marks")
+	c.Flags().StringVar(&l.Reserve, "reserve", "", "path of the file that keeps room for its start")
+	c.Flags().StringVar(&address, "address", "", "where it listens")
 	return c
 }

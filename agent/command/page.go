@@ -8,15 +8,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"conpaas/agent/host"
-	"conpaas/agent/services/helloworld"
+	"conpaas/agent/services/page"
 )
 
-// newPageCommand is the stand-in for nginx on machines that are mere processes; nobody types it.
+// newPageCommand is the stand-in for web servers on machines that are mere processes; nobody types it.
 func newPageCommand(g *global) *cobra.Command {
+	var file string
 	var listen []string
 	c := &cobra.Command{
-		Use:    helloworld.PageCommand,
-		Short:  "Serve the page of a helloworld service where there is no nginx",
+		Use:    page.Name,
+		Short:  "Serve one page, where machines have no network of their own",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
@@ -35,9 +36,10 @@ func newPageCommand(g *global) *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, h.Close()) }()
-			return helloworld.ServePage(c.Context(), h, addresses)
+			return page.Serve(c.Context(), h, file, addresses)
 		},
 	}
+	c.Flags().StringVar(&file, "file", "", "the page, below the state directory")
 	c.Flags().StringArrayVar(&listen, "listen", nil, "address:port, once or more")
 	return c
 }

@@ -29,6 +29,9 @@ func (t *Tree) Directories(name string) ([]string, error) {
 	return names, nil
 }
 
+// Link gives a file a second name. A link is linked itself.
+func (t *Tree) Link(from, to string) error { return t.wrap("link", to, t.root.Link(from, to)) }
+
 // Flush brings everything that was written to the file system of a directory on disk.
 func (t *Tree) Flush(name string) error {
 	d, err := t.root.Open(name)

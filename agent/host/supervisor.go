@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,10 +21,11 @@ import (
 // Program is one program to be kept running. It runs in a session of its own, outlives the agent and writes to
 // the log of its name. Another program under the same name, a changed argument included, replaces it.
 type Program struct {
-	Name  string // unique under its supervisor; also the name of its log
+	Name  string // unique under its supervisor; also the name of its log, unless there is a Log
 	Path  string
 	Args  []string       // without the program's own name
 	Env   []string       // beside PATH
+	Log   string         // the name of a log that several programs share; "": its own
 	User  User           // a program of another than root never gets more rights than this user's
 	Stop  syscall.Signal // asks it to end; 0: SIGTERM
 	Grace time.Duration  // how long it may take to end before it is killed with its whole session; 0: 10 s
@@ -183,6 +185,6 @@ const programPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 func (s *Supervisor) spec(p Program) proc.Spec {
 	return proc.Spec{
 		Name: p.Name, Path: p.Path, Args: p.Args, Env: append([]string{"PATH=" + programPath}, p.Env...), Dir: s.home,
-		Log: s.logs.Path(p.Name), User: proc.User(p.User),
+		Log: s.logs.Path(cmp.Or(p.Log, p.Name)), User: proc.User(p.User),
 	}
 }

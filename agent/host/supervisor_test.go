@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -114,6 +115,22 @@ func TestStopEndsTheWholeSession(t *testing.T) {
 	}
 	if err := h.Service().Signal("web", syscall.SIGHUP); err == nil {
 		t.Error("a stopped program took a signal")
+	}
+}
+
+// A program that does not hear the first time that it is to end, since it is still starting, is asked again.
+func TestStopIsAskedForAgain(t *testing.T) {
+	h := hosttest.New(t)
+	p := host.Program{
+		Name: "web", Path: "/bin/sh", Stop: syscall.SIGUSR1, Grace: time.Hour,
+		Args: []string{"-c", "trap '' USR1; sleep 1; trap 'exit 0' USR1; while :; do sleep 0.1; done"},
+	}
+	pid := ensure(t, h, p)
+	await(t, h, "web", "it is deaf", func(host.ProgramState) bool { return len(inSession(t, pid)) == 2 })
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if err := h.Service().Stop(ctx, "web"); err != nil {
+		t.Fatal(err)
 	}
 }
 

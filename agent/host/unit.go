@@ -20,6 +20,9 @@ const (
 	steadyTime = 30 * time.Second
 )
 
+// stopAgain is the time after which a program that goes on is asked again to end: HAProxy for one does not hear of it while it starts.
+const stopAgain = time.Second
+
 // unit is one program of a supervisor and the goroutine that watches it.
 type unit struct {
 	s    *Supervisor
@@ -100,15 +103,21 @@ func kill(ctx context.Context, process *proc.Process, p Program) error {
 
 func killSession(ctx context.Context, process *proc.Process, p Program) error {
 	if p.Stop != 0 {
-		// The error is of a process that has just ended, which the next step finds.
-		_ = process.Signal(p.Stop)
-		timer := time.NewTimer(grace(p))
+		timer, again := time.NewTimer(grace(p)), time.NewTicker(stopAgain)
 		defer timer.Stop()
-		select {
-		case <-process.Done():
-		case <-timer.C:
-		case <-ctx.Done():
-			return ctx.Err()
+		defer again.Stop()
+		for ended := false; !ended; {
+			// The error is of a process that has just ended, which the next step finds.
+			_ = process.Signal(p.Stop)
+			select {
+			case <-again.C:
+			case <-process.Done():
+				ended = true
+			case <-timer.C:
+				ended = true
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
 		return process.KillSession(ctx, 0)
 	}

@@ -7,6 +7,7 @@ import (
 	"conpaas/agent/service"
 	"conpaas/agent/services/generic"
 	"conpaas/agent/services/helloworld"
+	"conpaas/agent/services/java"
 	"conpaas/agent/services/mysql"
 	"conpaas/agent/services/php"
 	"conpaas/client/api"
@@ -17,6 +18,7 @@ func All() map[api.ServiceType]func() service.Half {
 	return map[api.ServiceType]func() service.Half{
 		api.Helloworld: func() service.Half { return helloworld.New() },
 		api.PHP:        func() service.Half { return php.New() },
+		api.Java:       func() service.Half { return java.New() },
 		api.MySQL:      func() service.Half { return mysql.New() },
 		api.Generic:    func() service.Half { return generic.New() },
 	}

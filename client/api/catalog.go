@@ -86,10 +86,10 @@ const Debian12 = "debian-12"
 // catalogue has every service type, in the order in which they are shown.
 var catalogue = []ServiceKind{
 	{
-		Type:        "helloworld",
+		Type:        Helloworld,
 		Description: "One web page per machine: the template for authors of services",
 		Roles: []RoleKind{{
-			Role: "node", Description: "serves the page with nginx", Start: 1, Min: 1,
+			Role: HelloworldNode, Description: "serves the page with nginx", Start: 1, Min: 1,
 			Packages: map[string][]string{Debian12: {"nginx-light"}},
 			Logs:     []LogFile{{"nginx", LogError}},
 		}},
@@ -128,6 +128,35 @@ var catalogue = []ServiceKind{
 			{Name: "disable_functions", Help: "Functions of PHP that programs may not call", Default: "", Kind: SettingNames},
 		},
 		Code: true, Hosting: true,
+		Secrets: []SecretKind{{Name: "sessions", Help: "By which the machines use the store of the sessions"}},
+	},
+	{
+		Type:        Java,
+		Description: "Java programs (.war) in Tomcat behind HAProxy and nginx, with sessions in Redis",
+		Roles: []RoleKind{
+			{
+				Role: RoleProxy, Description: "takes the requests with HAProxy; the first one keeps the sessions", Start: 1, Min: 1,
+				Packages: map[string][]string{Debian12: {"haproxy", "redis-server"}},
+				Logs:     []LogFile{{"haproxy", LogError}, {"redis", LogError}},
+			},
+			{
+				Role: RoleWeb, Description: "serves static files with nginx",
+				Packages: map[string][]string{Debian12: {"nginx-light"}},
+				Logs:     []LogFile{{"nginx", LogError}, {"nginx-access", LogAccess}},
+			},
+			{
+				Role: RoleBackend, Description: "runs the Java programs with Tomcat",
+				Packages: map[string][]string{Debian12: {"nginx-light", "openjdk-17-jre-headless", "tomcat10", "tomcat-jakartaee-migration"}},
+				Logs:     []LogFile{{"catalina", LogError}, {"nginx-backend", LogError}, {"tomcat-access", LogAccess}},
+			},
+		},
+		Settings: []Setting{
+			{Name: "max_heap", Help: "Memory for the objects of the program", Default: "128M", Kind: SettingSize, Min: "64M", Max: "64G"},
+			{Name: "max_threads", Help: "Requests that each backend works on at once", Default: "100", Kind: SettingNumber, Min: "4", Max: "1000"},
+			{Name: "max_post_size", Help: "Largest form that Tomcat reads into parameters", Default: "8M", Kind: SettingSize, Min: "1K", Max: "1G"},
+			{Name: RequestTimeout, Help: "Seconds that a request may say nothing", Default: "60", Kind: SettingNumber, Min: "1", Max: "3600"},
+		},
+		Hosting: true,
 		Secrets: []SecretKind{{Name: "sessions", Help: "By which the machines use the store of the sessions"}},
 	},
 	{

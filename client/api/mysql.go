@@ -48,12 +48,14 @@ type MySQLProxyConfig struct {
 type MySQLFacts struct {
 	Position    string `json:"position,omitempty" doc:"UUID:number of the last change that its data has; MySQLNoData where there is none; empty while it is not known"`
 	State       string `json:"state,omitempty" doc:"In Galera's words: Synced, Donor/Desynced, Joining: …; or one of the MySQLState…"`
-	Primary     bool   `json:"primary,omitempty" doc:"It is in the part of the cluster that takes changes"`
-	ClusterSize int    `json:"cluster_size,omitempty" doc:"Machines in its part of the cluster"`
+	Primary     bool   `json:"primary" doc:"It is in the part of the cluster that takes changes"`
+	ClusterSize int    `json:"cluster_size" doc:"Machines in its part of the cluster"`
 	ClusterUUID string `json:"cluster_uuid,omitempty" doc:"Of the history of changes"`
-	Queue       int    `json:"queue,omitempty" doc:"Changes of other machines that wait to be applied here"`
-	Queries     uint64 `json:"queries,omitempty" doc:"Statements since the server was started"`
-	Bootstraps  uint64 `json:"bootstraps,omitempty" doc:"Number of the newest bootstrap that was begun on this machine"`
+	Queue       int    `json:"queue" doc:"Changes of other machines that wait to be applied here"`
+	Queries     uint64 `json:"queries" doc:"Statements since the server was started"`
+	Bootstraps  uint64 `json:"bootstraps" doc:"Number of the newest bootstrap that was begun on this machine"`
+	Free        int64  `json:"free" doc:"Bytes that its volume has left for data"`
+	Full        bool   `json:"full" doc:"That is so little that changes are refused"`
 }
 
 // States of a server that Galera does not tell.

@@ -95,6 +95,7 @@ type UserExport struct {
 	Certificates []UserCertificate `json:"certificates"`
 	Credit       []CreditEntry     `json:"credit" doc:"Oldest first"`
 	Applications []Application     `json:"applications"`
+	Orphans      []Volume          `json:"orphans" doc:"Volumes that nothing needs any more, until they are destroyed"`
 	Events       []Event           `json:"events" doc:"Oldest first; also of applications that are deleted"`
 }
 

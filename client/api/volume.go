@@ -47,8 +47,9 @@ type Volume struct {
 	ID          VolumeID      `json:"id"`
 	Name        string        `json:"name" doc:"Unique among the volumes of its application"`
 	Application ApplicationID `json:"application" doc:"0 for an orphan whose application was deleted"`
-	Service     ServiceID     `json:"service,omitempty" doc:"Whose machines have it; 0 for one that a user has made"`
+	Service     ServiceID     `json:"service,omitempty" doc:"Whose machines have it, one after another; 0: it follows none"`
 	Role        Role          `json:"role,omitempty" doc:"Of the machines that have it"`
+	Automatic   bool          `json:"automatic,omitempty" doc:"It comes and goes with the machines of its role; else a user has made it"`
 	Origin      string        `json:"origin,omitempty" doc:"Of an orphan: what it belonged to"`
 	Mount       string        `json:"mount" doc:"Where machines have it"`
 	Cloud       string        `json:"cloud"`
@@ -66,12 +67,21 @@ type VolumeCreate struct {
 	Name    string `json:"name" doc:"1 to 63 letters, digits, - and _, a letter first"`
 	SizeMiB int    `json:"size_mib" doc:"MiB, from 16 to 16777216"`
 	Node    NodeID `json:"node,omitempty" doc:"Machine that is to have it at once"`
-	Cloud   string `json:"cloud,omitempty" doc:"Of the machines that can have it; default: that of the node, else of the application"`
+	Cloud   string `json:"cloud,omitempty" doc:"Of the machines that can have it; default: that of the node or the service, else of the application"`
+	VolumeService
 }
 
 // VolumeAttach is the body of POST /v1/applications/{application}/volumes/{volume}/attach.
 type VolumeAttach struct {
-	Node NodeID `json:"node" doc:"Machine of the application that is to have it"`
+	Node NodeID `json:"node,omitempty" doc:"Machine of the application that is to have it"`
+	VolumeService
+}
+
+// VolumeService says whose machines are to have a volume, where no machine is named: the oldest one of the role, or the next one while
+// there is none.
+type VolumeService struct {
+	Service string `json:"service,omitempty" doc:"Name or id of a service whose machines are to have it, instead of node"`
+	Role    Role   `json:"role,omitempty" doc:"Of those machines; default: the first of the service's type"`
 }
 
 // VolumeRestore is the body of POST /v1/volumes/{volume}/restore.

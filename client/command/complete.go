@@ -107,6 +107,9 @@ func applicationNames(ctx context.Context, c *director.Client, _ []string) ([]co
 
 // serviceNames completes a service of the application before it.
 func serviceNames(ctx context.Context, c *director.Client, args []string) ([]cobra.Completion, error) {
+	if len(args) == 0 { // the flag stands before the application
+		return nil, nil
+	}
 	services, err := c.Services(ctx, args[0])
 	var names []cobra.Completion
 	for _, s := range services {

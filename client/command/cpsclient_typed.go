@@ -22,29 +22,42 @@ func flatTyped(g *Global, ofService func(cmd *cobra.Command, use, example string
 		g.numbered(cmd)
 	}
 	all := []*cobra.Command{add, remove}
-	for kind, cmds := range map[api.ServiceType][]*cobra.Command{
-		api.PHP: {
+	for kinds, cmds := range map[string][]*cobra.Command{
+		codeTypes(): {
 			ofService(newUploadCodeCommand(g, api.PHP), "upload_code SERVICE APPLICATION ARCHIVE", "cpsclient upload_code 1 shop shop.tar.gz"),
 			ofService(newListCodesCommand(g), "list_uploads SERVICE APPLICATION", "cpsclient list_uploads 1 shop"),
 			ofService(newEnableCodeCommand(g), "enable_code SERVICE APPLICATION VERSION", "cpsclient enable_code 1 shop code-abc234"),
 			ofService(newDownloadCodeCommand(g, api.PHP), "download_code SERVICE APPLICATION [VERSION]", "cpsclient download_code 1 shop code-abc234 -O shop.tar.gz"),
 			ofService(newDeleteCodeCommand(g), "delete_code SERVICE APPLICATION VERSION", "cpsclient delete_code 1 shop code-abc234 --yes"),
+		},
+		string(api.PHP): {
 			ofService(newToggleDebugCommand(g), "toggle_debug SERVICE APPLICATION", "cpsclient toggle_debug 1 shop"),
 		},
-		api.Helloworld: {
+		string(api.Helloworld): {
 			ofService(newHelloworldGetCommand(g), "get_helloworld SERVICE APPLICATION", "cpsclient get_helloworld 1 shop"),
 		},
 	} {
 		for _, cmd := range cmds {
-			cmd.Annotations = map[string]string{onlyType: string(kind)}
+			cmd.Annotations = map[string]string{onlyType: kinds}
 			all = append(all, cmd)
 		}
 	}
 	return all
 }
 
-// onlyType is the annotation of a command that is for services of one type.
+// onlyType is the annotation of a command that is for services of some types alone, with blanks between them.
 const onlyType = "type"
+
+// codeTypes are those with versions of code.
+func codeTypes() string {
+	var all []string
+	for _, kind := range api.Catalogue() {
+		if kind.Code {
+			all = append(all, string(kind.Type))
+		}
+	}
+	return strings.Join(all, " ")
+}
 
 // newFlatUsageCommand tells what there is for services of a type, or of all.
 func newFlatUsageCommand(g *Global) *cobra.Command {
@@ -66,8 +79,8 @@ func newFlatUsageCommand(g *Global) *cobra.Command {
 				return err
 			}
 			for _, other := range cmd.Root().Commands() {
-				_, typed := other.Annotations[onlyType]
-				if typed && other.Annotations[onlyType] != args[0] || !strings.HasPrefix(other.Use, other.Name()+" SERVICE ") {
+				types, typed := other.Annotations[onlyType]
+				if typed && !slices.Contains(strings.Fields(types), args[0]) || !strings.HasPrefix(other.Use, other.Name()+" SERVICE ") {
 					continue
 				}
 				use := strings.Replace(other.Use, "NUMBER…", strings.ToUpper(strings.ReplaceAll(joined(numbersOf(kind)), ", ", " ")), 1)

@@ -40,7 +40,7 @@ func (f *fake) volumeRoutes(add func(pattern, query string, public bool, h func(
 	}))
 	add("DELETE "+one, "", false, f.begin(api.OpVolumeDelete))
 	add("POST "+one+"/attach", "", false, f.withApp(func(w http.ResponseWriter, r *http.Request, a *api.Application) {
-		if in, ok := body[api.VolumeAttach](f, w, r); ok && in.Node == "n2" {
+		if in, ok := body[api.VolumeAttach](f, w, r); ok && in.Node == "n2" || in.Service == "hello" && in.Role == "node" {
 			f.begin(api.OpVolumeAttach)(w, r)
 		} else if ok {
 			problem(w, api.InField("node", "application %q has no node %q", a.Name, in.Node))

@@ -17,7 +17,8 @@ func newGenericCommand(g *Global) *cobra.Command {
 	for _, command := range kind.Commands {
 		all = append(all, newGenericRunCommand(g, command))
 	}
-	all = append(all, newGenericStatusCommand(g), newConfigCommand(g, api.Generic), newGenericCreateVolumeCommand(g), newGenericDeleteVolumeCommand(g), newGenericVolumesCommand(g))
+	all = append(all, newGenericStatusCommand(g), newConfigCommand(g, api.Generic, "a service", `cps generic config shop generic
+cps generic config shop generic script_timeout=600`), newGenericCreateVolumeCommand(g), newGenericDeleteVolumeCommand(g), newGenericVolumesCommand(g))
 	return group(&cobra.Command{
 		Use:   string(api.Generic),
 		Short: "Commands for services of type generic",

@@ -42,7 +42,7 @@ func newHelloworldGetCommand(g *Global) *cobra.Command {
 			if s.Type != api.Helloworld {
 				return usagef("%s: it is of type %s, not %s", what, s.Type, api.Helloworld)
 			}
-			pages, err := fetchPages(ctx, s.Endpoints)
+			pages, err := fetchHelloworldPages(ctx, s.Endpoints)
 			shown := g.show(pages, func() error {
 				for _, p := range pages {
 					if _, err := fmt.Fprintf(g.out.Text(), "%s %s\n%s\n", p.Node, p.URL, p.Page); err != nil {
@@ -67,13 +67,13 @@ type helloworldPage struct {
 	Page string     `json:"page"`
 }
 
-func fetchPages(ctx context.Context, endpoints []api.Endpoint) ([]helloworldPage, error) {
+func fetchHelloworldPages(ctx context.Context, endpoints []api.Endpoint) ([]helloworldPage, error) {
 	pages, problems := []helloworldPage{}, []error{}
 	for _, e := range endpoints {
 		if e.URL == "" {
 			continue
 		}
-		text, err := fetchPage(ctx, e.URL)
+		text, err := fetchHelloworldPage(ctx, e.URL)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("node %s: %w", e.Node, err))
 			continue
@@ -86,7 +86,7 @@ func fetchPages(ctx context.Context, endpoints []api.Endpoint) ([]helloworldPage
 	return pages, errors.Join(problems...)
 }
 
-func fetchPage(ctx context.Context, url string) (string, error) {
+func fetchHelloworldPage(ctx context.Context, url string) (string, error) {
 	const most, patience = 64 << 10, 10 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -28,7 +28,7 @@ func (o *manifestOptions) flags(g *Global, cmd *cobra.Command) {
 }
 
 const manifestHelp = `A manifest is a file, JSON or YAML, with a whole application: its services, how many machines they have, their code, settings,
-variables, secrets, links, start-up scripts and dumps. Files in it are of the manifest's folder, or URLs that this computer
+variables, secrets, links, start-up scripts, dumps and volumes. Files in it are of the manifest's folder, or URLs that this computer
 fetches. FILE may be a URL, or - for the standard input. See cps help manifests.`
 
 func newApplicationManifestCommand(g *Global) *cobra.Command {
@@ -87,7 +87,8 @@ func newApplicationApplyCommand(g *Global) *cobra.Command {
 		Use:   "apply FILE",
 		Short: "Make an application what its manifest says",
 		Long: `Make the application that a manifest names what it says, and wait until that is so; where there is none it is made. What the manifest
-does not mention stays as it is. The same again changes nothing, and goes on where it was broken off.
+does not mention stays as it is. The same again changes nothing, and goes on where it was broken off: what is under way is waited
+for first.
 
 ` + manifestHelp,
 		Example: `cps application apply shop.yaml
@@ -201,13 +202,43 @@ func (d *deployment) plan(ctx context.Context) ([]manifest.Step, error) {
 	return manifest.Plan(live, d.want, d.sources.digests(), d.kinds, d.options.prune), nil
 }
 
+// settle waits for what is under way for the application, whoever has begun it: what an apply that was broken off has left is part of
+// what this one plans by.
+func (d *deployment) settle(ctx context.Context, progress *ui.Progress) error {
+	operations, err := d.client.Operations(ctx, d.want.Application)
+	if api.CodeFrom(err) == api.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("list the operations of application %q: %w", d.want.Application, err)
+	}
+	for _, op := range operations {
+		if op.State.Final() {
+			continue
+		}
+		what := fmt.Sprintf("operation %s (%s)", op.ID, op.Kind)
+		progress.Note(what + " is under way, and waited for first")
+		op, err := quietly(d.client, what).follow(ctx, op)
+		if err != nil {
+			return err
+		}
+		if err := outcome(what, op); err != nil {
+			progress.Note(err.Error()) // the plan has what is to be done again
+		}
+	}
+	return nil
+}
+
 func (d *deployment) apply(ctx context.Context) error {
+	progress := ui.NewProgress(d.g.err, fmt.Sprintf("application %q", d.want.Application))
+	defer progress.End()
+	if err := d.settle(ctx, progress); err != nil {
+		return err
+	}
 	steps, err := d.plan(ctx)
 	if err != nil {
 		return err
 	}
-	progress := ui.NewProgress(d.g.err, fmt.Sprintf("application %q", d.want.Application))
-	defer progress.End()
 	progress.State(fmt.Sprintf("%d steps", len(steps)))
 	a := &applier{client: d.client, progress: progress, application: d.want.Application, want: d.want, sources: d.sources}
 	if err := a.apply(ctx, steps); err != nil {

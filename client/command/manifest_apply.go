@@ -102,6 +102,13 @@ func (a *applier) do(ctx context.Context, s manifest.Step) (op api.Operation, er
 		return c.SetSecret(ctx, a.application, s.Service, passwordSecret, s.Password)
 	case manifest.LoadDump:
 		return op, a.load(ctx, s)
+	case manifest.CreateVolume:
+		v := s.Volume
+		return c.CreateVolume(ctx, a.application, api.VolumeCreate{Name: v.Name, SizeMiB: v.Size, Cloud: v.Cloud, VolumeService: api.VolumeService{Service: v.Service, Role: v.Role}})
+	case manifest.DetachVolume:
+		return c.DetachVolume(ctx, a.application, s.Volume.Name)
+	case manifest.AttachVolume:
+		return c.AttachVolume(ctx, a.application, s.Volume.Name, api.VolumeAttach{VolumeService: api.VolumeService{Service: s.Volume.Service, Role: s.Volume.Role}})
 	case manifest.UploadCode:
 		return a.upload(ctx, s)
 	case manifest.EnableCode:
@@ -173,10 +180,14 @@ func (a *applier) change(ctx context.Context, s manifest.Step) (op api.Operation
 
 // await waits for the end of an operation without telling of it.
 func (a *applier) await(ctx context.Context, op api.Operation) error {
-	w := &watcher{client: a.client, progress: ui.NewProgress(ui.Screen{Writer: io.Discard}, ""), what: string(op.Kind)}
-	op, err := w.follow(ctx, op)
+	op, err := quietly(a.client, string(op.Kind)).follow(ctx, op)
 	if err != nil {
 		return err
 	}
 	return outcome(string(op.Kind), op)
+}
+
+// quietly gives a watcher that shows nothing.
+func quietly(c *director.Client, what string) *watcher {
+	return &watcher{client: c, progress: ui.NewProgress(ui.Screen{Writer: io.Discard}, ""), what: what}
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
+	"strings"
 
 	"conpaas/client/api"
 	"conpaas/client/director"
@@ -23,6 +25,7 @@ func liveApplication(ctx context.Context, c *director.Client, ref string) (*mani
 	live := &manifest.Live{
 		Manifest: manifest.Manifest{Application: a.Name, Cloud: a.Cloud},
 		Archives: make(map[string]string), Versions: make(map[string]manifest.CodeVersions), Scripts: make(map[string]string),
+		Waits: make(map[string]string),
 	}
 	services, err := c.Services(ctx, a.ID.String())
 	if err != nil {
@@ -32,7 +35,9 @@ func liveApplication(ctx context.Context, c *director.Client, ref string) (*mani
 	if err != nil {
 		return nil, a, err
 	}
+	names := make(map[api.ServiceID]string)
 	for _, s := range services {
+		names[s.ID] = s.Name
 		one, err := liveService(ctx, c, live, kinds, s)
 		if err != nil {
 			return nil, a, fmt.Errorf("service %q: %w", s.Name, err)
@@ -42,6 +47,23 @@ func liveApplication(ctx context.Context, c *director.Client, ref string) (*mani
 		}
 		live.Services = append(live.Services, one)
 	}
+	volumes, err := c.Volumes(ctx, a.ID.String())
+	if err != nil {
+		return nil, a, err
+	}
+	for _, v := range volumes {
+		if v.Automatic || v.State == api.VolumeDeleting {
+			continue
+		}
+		one := manifest.Volume{Name: v.Name, Size: v.SizeMiB, Service: names[v.Service]}
+		if one.Service != "" {
+			one.Role = v.Role
+		} else if v.Cloud != a.Cloud {
+			one.Cloud = v.Cloud
+		}
+		live.Volumes = append(live.Volumes, one)
+	}
+	slices.SortFunc(live.Volumes, func(a, b manifest.Volume) int { return strings.Compare(a.Name, b.Name) }) // they are made side by side
 	return live, a, nil
 }
 
@@ -57,6 +79,9 @@ func liveService(ctx context.Context, c *director.Client, live *manifest.Live, k
 	one = manifest.Service{
 		Name: s.Name, Type: s.Type, Cloud: s.Cloud, StartupInstances: s.Nodes, Settings: s.Settings,
 		Start: s.State != api.StateInit && s.State != api.StateStopped && s.State != api.StateEpilogue,
+	}
+	if s.State == api.StatePrologue || s.State == api.StateError {
+		live.Waits[s.Name] = strings.TrimSuffix(fmt.Sprintf("%s: %s", s.State, s.Reason), ": ")
 	}
 	application, id := s.Application.String(), s.ID.String()
 	env, err := c.Environment(ctx, application, id)

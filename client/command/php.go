@@ -24,32 +24,25 @@ func newPHPCommand(g *Global) *cobra.Command {
 one is enabled: that one gets the requests.
 
 The commands of cps service are here, too, for services of this type only.`,
-	}, append(g.inherited(api.PHP),
-		append(g.codeCommands(api.PHP), newPHPConfigCommand(g), newPHPDebugCommand(g))...,
-	)...)
-}
-
-func newPHPConfigCommand(g *Global) *cobra.Command {
-	cmd := newConfigCommand(g, api.PHP)
-	cmd.Aliases = []string{"get-php-config"}
-	cmd.Long = strings.Replace(cmd.Long, "named.", "named. They take effect without a lost request.", 1)
-	cmd.Example = `cps php config shop php
+	}, slices.Concat(g.inherited(api.PHP), g.codeCommands(api.PHP), []*cobra.Command{
+		newConfigCommand(g, api.PHP, "PHP", `cps php config shop php
 cps php config shop php memory_limit=256M max_execution_time=60
-cps php config shop php disable_functions=exec,passthru`
-	return cmd
+cps php config shop php disable_functions=exec,passthru`),
+		newPHPDebugCommand(g),
+	})...)
 }
 
-// newConfigCommand makes the command for the settings of services of a type.
-func newConfigCommand(g *Global, kind api.ServiceType) *cobra.Command {
+// newConfigCommand shows the settings of services of a type, or changes them.
+func newConfigCommand(g *Global, kind api.ServiceType, of, example string) *cobra.Command {
 	var wait waitOptions
-	row, _ := api.FindServiceKind(kind)
 	cmd := &cobra.Command{
-		Use:   "config APPLICATION SERVICE [NAME=VALUE…]",
-		Short: "Show the settings of a service, or change some of them",
-		Long: `Show the settings of a service, or change those that are named.
+		Use:     "config APPLICATION SERVICE [NAME=VALUE…]",
+		Aliases: []string{"get-" + string(kind) + "-config"},
+		Short:   "Show the settings of " + of + ", or change some of them",
+		Long: "Show the settings of " + of + `, or change those that are named.
 
 ` + settingsTable(kind),
-		Example: fmt.Sprintf("cps %[1]s config shop %[1]s\ncps %[1]s config shop %[1]s %[2]s=%[3]s", kind, row.Settings[0].Name, row.Settings[0].Default),
+		Example: example,
 		Args: func(cmd *cobra.Command, args []string) error {
 			return words("APPLICATION", "SERVICE")(cmd, args[:min(len(args), 2)])
 		},

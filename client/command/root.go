@@ -28,7 +28,7 @@ cps application delete shop --yes`,
 	},
 		newLoginCommand(g), newLogoutCommand(g), newVersionCommand(g), newStatusCommand(g),
 		newApplicationCommand(g), newServiceCommand(g), newNodeCommand(g), newVolumeCommand(g), newCloudCommand(g), newCACommand(g), newOperationCommand(g), newUserCommand(g), newAuditCommand(g),
-		newHelloworldCommand(g), newPHPCommand(g), newMySQLCommand(g), newGenericCommand(g), newDirectorCommand(g), newCompletionCommand(programCPS), newInstallLinksCommand(g),
+		newHelloworldCommand(g), newPHPCommand(g), newJavaCommand(g), newMySQLCommand(g), newGenericCommand(g), newDirectorCommand(g), newCompletionCommand(programCPS), newInstallLinksCommand(g),
 		newExitCodesTopic(), newOutputTopic(), newFilesTopic(), newManifestsTopic(),
 	)
 }

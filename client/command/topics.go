@@ -80,13 +80,21 @@ func newManifestsTopic() *cobra.Command {
     Start             0 or 1: whether it is to run (default 1)
     StartupInstances  machines per role, for example {"proxy": 1, "backend": 3}
     StartupScript     file or URL of the script that each new machine runs once
-    Archive           file or URL of the code (php)
+    Archive           file or URL of the code, of types that run their owner's
     Dump              file or URL of the dump that a database begins with (mysql); never loaded over data
     Password          of the database's user (mysql)
     Settings          settings by name, for example {"memory_limit": "256M"}
     Environment       variables that its programs get
     Secrets           variables that nobody is shown; *** means: as it is, or a random one where there is none
     Links             names of the services whose addresses and passwords its programs get (default: all)
+
+  Volumes      the list of the volumes that users make, each with
+
+    Name     its name
+    Size     its MiB (default 1024)
+    Service  the service whose machines have it, one after another
+    Role     of those machines (default: the first of the service's type)
+    Cloud    of a volume without a service
 
 An unknown key is refused with the nearest known one. What is left out stays as it is, or as the type begins. Manifests of the
 original ConPaaS are read as they are; there the type xtreemfs is left out by --without xtreemfs.`,

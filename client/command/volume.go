@@ -132,9 +132,12 @@ func newVolumeCreateCommand(g *Global) *cobra.Command {
 	in := api.VolumeCreate{SizeMiB: 1024}
 	cmd := &cobra.Command{
 		Use:   "create APPLICATION NAME",
-		Short: "Make a volume, and attach it to a machine where --node names one",
+		Short: "Make a volume, for a machine or a service where --node or --service names one",
+		Long: `Make a volume. With --node it is attached to that machine; with --service to the oldest machine of the service's role, or to the
+next one while there is none.`,
 		Example: `cps volume create shop files --size 2048
-cps volume create shop files --node n12`,
+cps volume create shop files --node n12
+cps volume create shop files --service php --role backend`,
 		Args: words("APPLICATION", "NAME"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
 			in.Name = args[1]
@@ -146,6 +149,7 @@ cps volume create shop files --node n12`,
 	cmd.Flags().IntVar(&in.SizeMiB, "size", in.SizeMiB, fmt.Sprintf("its size in `MiB`, %d to %d", api.MinVolumeMiB, api.MaxVolumeMiB))
 	cmd.Flags().StringVar((*string)(&in.Node), "node", "", "the `machine` that is to have it")
 	register(cmd, "node", g.completeFlag(nodesOfApplication))
+	g.volumeServiceFlags(cmd, &in.VolumeService)
 	g.cloudFlag(cmd, &in.Cloud, "whose machines can have it")
 	wait.flags(cmd)
 	return cmd
@@ -153,21 +157,41 @@ cps volume create shop files --node n12`,
 
 func newVolumeAttachCommand(g *Global) *cobra.Command {
 	var wait waitOptions
+	var in api.VolumeAttach
 	cmd := &cobra.Command{
-		Use:   "attach APPLICATION VOLUME NODE",
-		Short: "Give a volume to a machine, which may run",
-		Long: `Give a volume to a machine of a service. The machine has it at ` + api.VolumeDir + `/NAME.
+		Use:   "attach APPLICATION VOLUME [NODE]",
+		Short: "Give a volume to a machine, which may run, or to a service",
+		Long: `Give a volume to a machine of a service: to NODE, or with --service to the oldest one of its role, or the next one while there is
+none. The machine has it at ` + api.VolumeDir + `/NAME.
 When the machine is lost, or the service is stopped and started, the machine that takes its place gets the volume.`,
-		Example: `cps volume attach shop files n12`,
-		Args:    words("APPLICATION", "VOLUME", "NODE"),
+		Example: `cps volume attach shop files n12
+cps volume attach shop files --service php`,
+		Args: words("APPLICATION", "VOLUME", "[NODE]"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
-			op, err := c.AttachVolume(ctx, args[0], args[1], api.VolumeAttach{Node: api.NodeID(args[2])})
-			return g.await(ctx, c, fmt.Sprintf("attach volume %q of application %q to node %s", args[1], args[0], args[2]), op, err, wait)
+			if (len(args) > 2) == (in.Service != "") {
+				return usagef("name the machine, or a service by --service")
+			}
+			to := fmt.Sprintf("service %q", in.Service)
+			if len(args) > 2 {
+				in.Node = api.NodeID(args[2])
+				to = "node " + args[2]
+			}
+			op, err := c.AttachVolume(ctx, args[0], args[1], in)
+			return g.await(ctx, c, fmt.Sprintf("attach volume %q of application %q to %s", args[1], args[0], to), op, err, wait)
 		}),
 		ValidArgsFunction: g.complete(applicationNames, volumeNames, nodesOfApplication),
 	}
+	g.volumeServiceFlags(cmd, &in.VolumeService)
 	wait.flags(cmd)
 	return cmd
+}
+
+// volumeServiceFlags are whose machines are to have a volume.
+func (g *Global) volumeServiceFlags(cmd *cobra.Command, in *api.VolumeService) {
+	cmd.Flags().StringVar(&in.Service, "service", "", "the `service` whose machines are to have it")
+	register(cmd, "service", g.completeFlag(serviceNames))
+	cmd.Flags().StringVar((*string)(&in.Role), "role", "", "the `role` of those machines (default: the first of the service's type)")
+	register(cmd, "role", cobra.NoFileCompletions)
 }
 
 func newVolumeDetachCommand(g *Global) *cobra.Command {

@@ -10,7 +10,7 @@ import (
 	managerservices "conpaas/manager/services"
 )
 
-// Every service type of the catalogue has all its pieces (docs/contributing/checklist-service.md).
+// Every service type of the catalogue has all its pieces (docs/contributing/service.md).
 func TestArchitectureServiceTypes(t *testing.T) {
 	agents, managers := agentservices.All(), managerservices.Halves()
 	for _, kind := range api.Catalogue() {

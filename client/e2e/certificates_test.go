@@ -129,7 +129,7 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	for _, m := range w.machines() {
 		m.killDaemon()
 	}
-	w.eventually(60*time.Second, "everything is ready again", func() error { return w.exactly(2) })
+	w.eventually(60*time.Second, "everything is ready again", func() error { return w.reached(2) })
 	if after := w.ids(); !slices.Equal(before, after) {
 		t.Errorf("machines %v, before %v", after, before)
 	}
@@ -280,6 +280,6 @@ func TestCARotation(t *testing.T) {
 	}
 	w.kill()
 	w.start()
-	w.eventually(60*time.Second, "everything is ready again", func() error { return w.exactly(3) })
+	w.eventually(60*time.Second, "everything is ready again", func() error { return w.reached(3) })
 	w.cps("service", "add-nodes", "shop", "helloworld", "--node", "1")
 }

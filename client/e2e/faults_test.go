@@ -141,7 +141,7 @@ func TestFaultDaemonsKilled(t *testing.T) {
 		w.kill()
 		w.start()
 	}
-	w.eventually(60*time.Second, "everything is ready again", func() error { return w.exactly(2) })
+	w.eventually(60*time.Second, "everything is ready again", func() error { return w.reached(2) })
 	l.stop(t)
 	w.samePIDs(before)
 }

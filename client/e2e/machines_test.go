@@ -170,12 +170,37 @@ func (w *world) exactly(count int) error {
 
 // replaced tells whether a lost node has gone, and exactly count others are there.
 func (w *world) replaced(lost api.NodeID, count int) error {
-	for _, n := range w.nodes() {
+	nodes, err := w.tryNodes()
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
 		if n.ID == lost {
 			return fmt.Errorf("node %s is still there, as %s", lost, n.State)
 		}
 	}
 	return w.exactly(count)
+}
+
+// reached tells whether exactly count machines are there, and the director reaches each through its manager now. Of what is killed it may
+// not know yet, and what it knew before it was started itself is no more than that.
+func (w *world) reached(count int) error {
+	if err := w.exactly(count); err != nil {
+		return err
+	}
+	nodes, err := w.tryNodes()
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if n.Role == api.ManagerRole {
+			continue
+		}
+		if _, err := w.try("node", "exec", string(n.ID), "--", "true"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // manager gives the node that manages the application.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -146,7 +148,7 @@ func (w *world) sql(node api.NodeID, statement string) string {
 	return w.cps("node", "exec", string(node), "--", "mariadb", "-S", socket, "-N", "-e", statement)
 }
 
-// Every write that was acknowledged while machines join, the machine that takes the writes is lost and another one comes, is on
+// Every write that was acknowledged while machines join, one of which is killed while it receives the data, the machine that takes the writes is lost and another one comes, is on
 // every machine.
 func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 	w := newWorld(t, t.TempDir(), "container")
@@ -163,7 +165,13 @@ func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 	l := w.startWriter(t, w.machine(glb.ID), glb.Overlay.String())
 	w.eventually(30*time.Second, "it writes", func() error { return atLeast(l.count(), 10) })
 	l.takePause()
-	w.cps("service", "add-nodes", "shop", "mysql", "--mysql", "2")
+	w.cps("service", "add-nodes", "shop", "mysql", "--mysql", "2", "--no-wait")
+	w.killWhileItJoins()
+	w.eventually(180*time.Second, "two machines have joined", func() error { return w.exactly(4) })
+	w.eventually(30*time.Second, "the operation has ended", w.noOpenOperation)
+	if s := w.cps("mysql", "status", "shop", "mysql", "-o", "json"); strings.Count(s, `"bootstraps": 1`) != 1 || strings.Count(s, `"bootstraps": 0`) != 2 {
+		t.Errorf("the cluster was begun again when a server died that was joining: %s", s)
+	}
 	t.Logf("two machines have joined: %d writes, the longest pause %v", l.count(), l.takePause())
 	before := l.count()
 	w.machine(first.ID).destroy()
@@ -190,6 +198,23 @@ func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 			t.Errorf("%s lacks %d of %d acknowledged rows", n.ID, lost, len(acked))
 		}
 	}
+}
+
+// killWhileItJoins kills the first server that receives all the data of another one.
+func (w *world) killWhileItJoins() {
+	w.t.Helper()
+	w.eventually(90*time.Second, "a server receives the data", func() error {
+		for _, m := range w.machines() {
+			if receives := m.processes("wsrep_sst_mariabackup", "joiner"); len(receives) == 0 {
+				continue
+			}
+			for _, pid := range m.processes("/usr/sbin/mariadbd") {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			return nil
+		}
+		return errors.New("none does")
+	})
 }
 
 func atLeast(have, want int) error {

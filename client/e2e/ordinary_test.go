@@ -65,7 +65,7 @@ func TestOrdinaryUser(t *testing.T) {
 		t.Errorf("without the director the page is %q", page)
 	}
 	w.start()
-	w.eventually(30*time.Second, "everything is as it was", func() error { return w.exactly(2) })
+	w.eventually(30*time.Second, "everything is as it was", func() error { return w.reached(2) })
 	if now := w.machines(); !slices.Equal(now, machines) {
 		t.Errorf("the machines were %v and are %v", machines, now)
 	}

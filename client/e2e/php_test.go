@@ -189,7 +189,8 @@ func (w *world) loseUnderLoad(t *testing.T, url string, role api.Role, port int)
 	visitors := startKept(t, url+"/work.php")
 	nodes := w.nodes()
 	i := slices.IndexFunc(nodes, func(n api.Node) bool { return n.Role == role })
-	machine := w.machine(nodes[i].ID)
+	lost := nodes[i].ID
+	machine := w.machine(lost)
 	w.eventually(30*time.Second, "the load is under way", func() error {
 		if err := machine.serves(port, 2); err != nil {
 			return err
@@ -199,7 +200,7 @@ func (w *world) loseUnderLoad(t *testing.T, url string, role api.Role, port int)
 	loss := time.Now()
 	machine.destroy()
 	w.eventually(2*hang, "every visitor is answered again", func() error { return visitors.allAnswered(loss) })
-	w.eventually(60*time.Second, "the machine is replaced", func() error { return w.exactly(len(nodes) - 1) })
+	w.eventually(90*time.Second, "the machine is replaced", func() error { return w.replaced(lost, len(nodes)-1) })
 	visitors.stop(t, loss)
 	sent, failed := load.wait(t)
 	t.Logf("a lost %s: %d requests, %d failed", role, sent, failed)

@@ -188,9 +188,13 @@ func TestMachinesWithoutUDP(t *testing.T) {
 	now := w.nodes()
 	late := now[len(now)-1]
 	w.awaitPath(30*time.Second, late.ID, m.ID, api.PathSpliced, "director")
-	if p, err := w.pathOf(late.ID, m.ID); err != nil || p.Sent == 0 || p.Received == 0 {
-		t.Errorf("what is carried is not counted: %+v, %v", p, err)
-	}
+	w.eventually(30*time.Second, "what is carried is counted", func() error {
+		p, err := w.pathOf(late.ID, m.ID)
+		if err == nil && (p.Sent == 0 || p.Received == 0) {
+			err = fmt.Errorf("it is %+v", p)
+		}
+		return err
+	})
 	if page := w.fetch(late.ID, nodes[1].Overlay.String()); page != "" {
 		t.Errorf("the machine reaches another without UDP: %q", page)
 	}

@@ -37,9 +37,9 @@ var programs = sync.OnceValues(func() (string, error) {
 	} {
 		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), "./"+folder)
 		build.Dir = "../.."
-		build.Env = os.Environ()
-		if name != "cpsdirector" { // the programs of machines must run on any of them
-			build.Env = append(build.Env, "CGO_ENABLED=0")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // the programs of machines must run on any of them
+		if name == "cpsdirector" {
+			build.Env = append(os.Environ(), "CGO_ENABLED=1")
 		}
 		if out, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build %s: %w\n%s", name, err, out)
@@ -139,7 +139,7 @@ func (w *world) start() {
 	w.eventually(30*time.Second, "the director answers", func() error {
 		select {
 		case <-ended:
-			w.t.Fatalf("the director ended:\n%s", w.directorLog())
+			w.t.Fatalf("the director ended:\n%s", w.directorEnd())
 		default:
 		}
 		if content, err := os.ReadFile(w.path("director.out")); err != nil || !bytes.Contains(content, []byte("log in with")) {
@@ -159,7 +159,7 @@ func (w *world) signal(sig syscall.Signal) {
 	select {
 	case <-w.ended:
 	case <-time.After(30 * time.Second):
-		w.t.Errorf("the director does not end on %v; it is killed\n%s", sig, w.directorLog())
+		w.t.Errorf("the director does not end on %v; it is killed\n%s", sig, w.directorEnd())
 		_ = w.cmd.Process.Kill()
 		<-w.ended
 	}
@@ -177,16 +177,21 @@ func (w *world) close() {
 		w.t.Errorf("cloud clean: %v\n%s", err, out)
 	}
 	if w.t.Failed() {
-		w.t.Logf("director log:\n%s", w.directorLog())
+		w.t.Logf("director log:\n%s", w.directorEnd())
 	}
 }
 
+// directorLog is all that the directors of this world have logged.
 func (w *world) directorLog() string {
 	content, _ := os.ReadFile(w.path("director.log"))
-	if len(content) > 30_000 {
-		content = content[len(content)-30_000:]
-	}
 	return string(content)
+}
+
+// directorEnd is the end of directorLog, for people.
+func (w *world) directorEnd() string {
+	const most = 30_000
+	log := w.directorLog()
+	return log[max(0, len(log)-most):]
 }
 
 func (w *world) command(name string, args ...string) *exec.Cmd {

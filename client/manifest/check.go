@@ -31,20 +31,21 @@ func (m *Manifest) Complete() {
 	}
 }
 
-// Without leaves the services of a type out, and the links to them.
+// Without leaves the services of a type out, the links to them and their volumes.
 func (m *Manifest) Without(t api.ServiceType) {
 	gone := make(map[string]bool)
 	m.Services = slices.DeleteFunc(m.Services, func(s Service) bool {
 		gone[s.Name] = s.Type == t
 		return s.Type == t
 	})
+	m.Volumes = slices.DeleteFunc(m.Volumes, func(v Volume) bool { return gone[v.Service] })
 	for i := range m.Services {
 		m.Services[i].Links = slices.DeleteFunc(m.Services[i].Links, func(name string) bool { return gone[name] })
 	}
 }
 
 // Check tells all that is wrong with a complete manifest for a director that has these types; nil for nothing. The error
-// wraps ErrManifest. The values of settings are the director's to judge.
+// wraps ErrManifest.
 func (m Manifest) Check(kinds []api.ServiceKind) error {
 	c := checker{kinds: kinds}
 	if m.Application == "" {
@@ -65,8 +66,9 @@ func (m Manifest) Check(kinds []api.ServiceKind) error {
 		c.service(at, s)
 		c.links(at, m, s)
 	}
-	if path := m.circle(); path != nil {
-		c.wrong("Links", "they go in a circle: %s", strings.Join(path, " → "))
+	c.volumes(m)
+	if text := m.circle(); text != "" {
+		c.wrong("Links", "%s", text)
 	}
 	if len(c.errs) > 0 {
 		return fmt.Errorf("%w:\n%w", ErrManifest, errors.Join(c.errs...))
@@ -107,9 +109,15 @@ func (c *checker) service(at string, s Service) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
-		if !slices.ContainsFunc(kind.Settings, func(k api.Setting) bool { return k.Name == name }) {
+		i := slices.IndexFunc(kind.Settings, func(k api.Setting) bool { return k.Name == name })
+		if i < 0 {
 			c.wrong(at+".Settings."+name, "services of type %s have no such setting; the nearest is %s", s.Type, api.Nearest(name, settingNames(kind)))
+		} else if _, err := kind.Settings[i].Parse(s.Settings[name]); err != nil {
+			c.wrong(at+".Settings."+name, "%q: %v", s.Settings[name], err)
 		}
+	}
+	for _, name := range s.Foreign {
+		c.wrong(at+"."+name, "services of type %s have no such key here; leave it out", s.Type)
 	}
 	if s.Archive != "" && !kind.Code {
 		c.wrong(at+".Archive", "services of type %s run no code of their owner's", s.Type)
@@ -123,19 +131,15 @@ func (c *checker) links(at string, m Manifest, s Service) {
 		case name == s.Name:
 			c.wrong(path, "a service cannot be linked with itself")
 		case !known:
-			var names []string
-			for _, other := range m.Services {
-				names = append(names, other.Name)
-			}
-			c.wrong(path, "the manifest has no service %q; the nearest is %s", name, api.Nearest(name, names))
+			c.wrong(path, "the manifest has no service %q; the nearest is %s", name, api.Nearest(name, m.names()))
 		case slices.Index(s.Links, name) < i:
 			c.wrong(path, "it is there twice")
 		}
 	}
 }
 
-// circle gives the names of services whose links lead back to the first of them, nil where there is none.
-func (m Manifest) circle() []string {
+// circle names services whose links lead back to the first of them, "" where there are none.
+func (m Manifest) circle() string {
 	done := make(map[string]bool)
 	var path []string
 	var follow func(name string) bool
@@ -158,10 +162,10 @@ func (m Manifest) circle() []string {
 	}
 	for _, s := range m.Services {
 		if follow(s.Name) {
-			return path
+			return "they go in a circle: " + strings.Join(path, " → ")
 		}
 	}
-	return nil
+	return ""
 }
 
 func typeNames(kinds []api.ServiceKind) (names []string) {

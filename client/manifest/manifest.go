@@ -26,6 +26,7 @@ type Manifest struct {
 	Description string // for people; it is not kept
 	Cloud       string
 	Services    []Service // in the order in which they are made
+	Volumes     []Volume
 }
 
 // Service is one service of a manifest.
@@ -43,6 +44,7 @@ type Service struct {
 	Environment      map[string]string
 	Secrets          map[string]api.Secret
 	Links            []string // names of services; none: all that offer something
+	Foreign          []string // keys of the original that no type has here: an error, unless the service is left out
 }
 
 // Find gives the service of that name.

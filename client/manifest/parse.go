@@ -58,8 +58,12 @@ func (p *parser) object(t tree, path string, keys []key) {
 		return
 	}
 	names := make([]string, len(keys))
+	var near []string
 	for i, k := range keys {
 		names[i] = k.name
+		if !slices.Contains(foreignKeys, k.name) {
+			near = append(near, k.name)
+		}
 	}
 	seen := make(map[string]bool)
 	for _, f := range t.fields {
@@ -67,7 +71,7 @@ func (p *parser) object(t tree, path string, keys []key) {
 		i := slices.Index(names, f.name)
 		switch {
 		case i < 0:
-			p.wrong(f.line, at, "unknown key; the nearest known one is %s", api.Nearest(f.name, names))
+			p.wrong(f.line, at, "unknown key; the nearest known one is %s", api.Nearest(f.name, near))
 		case seen[f.name]:
 			p.wrong(f.line, at, "it is there twice")
 		case f.value.kind != "nothing":
@@ -95,14 +99,20 @@ func (p *parser) manifest(t tree) (m Manifest) {
 		{"Services", func(t tree, path string) {
 			p.list(t, path, func(t tree, path string) { m.Services = append(m.Services, p.service(t, path)) })
 		}},
+		{"Volumes", func(t tree, path string) {
+			p.list(t, path, func(t tree, path string) { m.Volumes = append(m.Volumes, p.volume(t, path)) })
+		}},
 	})
 	return m
 }
 
+// foreignKeys are those of services of the original that no type has here. Nobody is led to them.
+var foreignKeys = []string{"VolumeStartup", "StartRole"}
+
 func (p *parser) service(t tree, path string) Service {
 	s := Service{Start: true}
 	var kind, password string
-	p.object(t, path, []key{
+	keys := []key{
 		{"ServiceName", p.text(&s.Name)},
 		{"Type", p.text(&kind)},
 		{"Cloud", p.text(&s.Cloud)},
@@ -136,7 +146,11 @@ func (p *parser) service(t tree, path string) Service {
 				s.Links = append(s.Links, name)
 			})
 		}},
-	})
+	}
+	for _, name := range foreignKeys {
+		keys = append(keys, key{name, func(tree, string) { s.Foreign = append(s.Foreign, name) }})
+	}
+	p.object(t, path, keys)
 	s.Type, s.Password = api.ServiceType(kind), api.Secret(password)
 	return s
 }

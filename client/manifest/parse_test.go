@@ -74,6 +74,9 @@ Services:
 func TestMistakes(t *testing.T) {
 	t.Parallel()
 	for text, says := range map[string]string{
+		`{"Services": [{"VolumeStart": 1}]}`:                        "unknown key; the nearest known one is Start",
+		`{"Volumes": [{"Nam": "a"}]}`:                               "line 1: Volumes[0].Nam: unknown key; the nearest known one is Name",
+		`{"Volumes": [{"Size": "2G"}]}`:                             `Volumes[0].Size: want a number from 0, not "2G"`,
 		`{"Aplication": "a"}`:                                       "line 1: Aplication: unknown key; the nearest known one is Application",
 		"{\n\"Services\": [\n{\"Typ\": \"php\"}]}":                  "line 3: Services[0].Typ: unknown key; the nearest known one is Type",
 		`{"Application": "a", "Application": "b"}`:                  "line 1: Application: it is there twice",
@@ -107,6 +110,7 @@ func TestMistakes(t *testing.T) {
 // What is written means what was read, and its secrets are masked.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(original))
+	f.Add([]byte("Application: a\nVolumes:\n- {Name: files, Size: 64, Service: b, Role: node}\n- {Name: spare, Cloud: c}\n"))
 	f.Add([]byte("Application: a\nServices:\n- Type: php\n    Secrets: {A: b}\n  Settings: {greeting: 'no', b: '0x1'}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := Parse(data)
@@ -139,8 +143,8 @@ func FuzzParse(f *testing.F) {
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	kinds := []api.ServiceKind{
-		{Type: "php", Code: true, Hosting: true, Roles: []api.RoleKind{{Role: "proxy", Min: 1}, {Role: "web"}, {Role: "backend"}}, Settings: []api.Setting{{Name: "memory_limit"}}},
-		{Type: "mysql", Roles: []api.RoleKind{{Role: "mysql", Min: 1}, {Role: "glb"}}},
+		{Type: "php", Code: true, Hosting: true, Roles: []api.RoleKind{{Role: "proxy", Min: 1}, {Role: "web"}, {Role: "backend"}}, Settings: []api.Setting{{Name: "memory_limit", Kind: api.SettingSize, Min: "1M", Max: "4G"}}},
+		{Type: "mysql", Roles: []api.RoleKind{{Role: "mysql", Min: 1, Volume: &api.VolumeKind{Name: "data"}}, {Role: "glb"}}},
 	}
 	m := want()
 	m.Complete()
@@ -163,9 +167,19 @@ func TestCheck(t *testing.T) {
 		"Services[0].StartupInstances.proxy: it needs at least 1":                                                  func(m *Manifest) { m.Services[0].StartupInstances["proxy"] = 0 },
 		"Services[0].StartupInstances.glb: services of type php have no such role; there are: proxy, web, backend": func(m *Manifest) { m.Services[0].StartupInstances["glb"] = 1 },
 		"Services[0].Settings.memory: services of type php have no such setting; the nearest is memory_limit":      func(m *Manifest) { m.Services[0].Settings = map[string]string{"memory": "1"} },
+		`Services[0].Settings.memory_limit: "lots": want a number of bytes from 1M to 4G`:                          func(m *Manifest) { m.Services[0].Settings = map[string]string{"memory_limit": "lots"} },
+		"Services[1].VolumeStartup: services of type mysql have no such key here; leave it out":                    func(m *Manifest) { m.Services[1].Foreign = []string{"VolumeStartup"} },
 		"Services[1].Archive: services of type mysql run no code":                                                  func(m *Manifest) { m.Services[1].Archive = "a" },
 		`Services[0].Links[0]: the manifest has no service "mysqls"; the nearest is mysql`:                         func(m *Manifest) { m.Services[0].Links = []string{"mysqls"} },
 		"Services[1].Links[0]: a service cannot be linked with itself":                                             func(m *Manifest) { m.Services[1].Links = []string{"mysql"} },
+		`Volumes[0].Name: "../x" is no name of a volume`:                                                           func(m *Manifest) { m.Volumes = []Volume{{Name: "../x"}} },
+		`Volumes[1].Name: there is a volume "Files" already`:                                                       func(m *Manifest) { m.Volumes = []Volume{{Name: "files"}, {Name: "Files"}} },
+		"Volumes[0].Size: 1 MiB cannot be the size of a volume: want 16 to":                                        func(m *Manifest) { m.Volumes = []Volume{{Name: "files", Size: 1}} },
+		`Volumes[0].Service: the manifest has no service "mysq"; the nearest is mysql`:                             func(m *Manifest) { m.Volumes = []Volume{{Name: "files", Service: "mysq"}} },
+		"Volumes[0].Role: services of type mysql have no such role; there are: mysql, glb":                         func(m *Manifest) { m.Volumes = []Volume{{Name: "files", Service: "mysql", Role: "web"}} },
+		"Volumes[0].Role: a role is of a service; name that, too":                                                  func(m *Manifest) { m.Volumes = []Volume{{Name: "files", Role: "web"}} },
+		`Volumes[0].Cloud: it is on the cloud of service "mysql"; leave this out`:                                  func(m *Manifest) { m.Volumes = []Volume{{Name: "files", Service: "mysql", Cloud: "a"}} },
+		`the machines of role mysql of service "mysql" have a volume of that name already`:                         func(m *Manifest) { m.Volumes = []Volume{{Name: "data", Service: "mysql"}} },
 		"Links: they go in a circle: PHP frontend → mysql → PHP frontend": func(m *Manifest) {
 			m.Services[0].Links, m.Services[1].Links = []string{"mysql"}, []string{"PHP frontend"}
 		},
@@ -184,8 +198,24 @@ func TestWithout(t *testing.T) {
 	m := want()
 	m.Complete()
 	m.Services[0].Links = []string{"mysql"}
+	m.Volumes = []Volume{{Name: "files", Service: "mysql"}, {Name: "spare"}}
 	m.Without("mysql")
-	if len(m.Services) != 1 || len(m.Services[0].Links) != 0 {
+	if len(m.Volumes) != 1 || len(m.Services) != 1 || len(m.Services[0].Links) != 0 {
 		t.Errorf("what is left is %+v", m.Services)
+	}
+}
+
+// A service of the original whose type there is not here can be left out, with the keys that only it has.
+func TestWithoutForeign(t *testing.T) {
+	t.Parallel()
+	m, err := Parse([]byte(`{"Application": "blog", "Services": [
+		{"Type": "xtreemfs", "ServiceName": "files", "VolumeStartup": {"volumeName": "data", "owner": "www-data"}, "StartupInstances": {"osd": "1"}}
+	]}`))
+	if err != nil || len(m.Services) != 1 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	m.Without("xtreemfs")
+	if err := m.Check(nil); err != nil {
+		t.Error(err)
 	}
 }

@@ -16,6 +16,7 @@ type Live struct {
 	Archives map[string]string       // by service: SHA-256 of the code that serves or is to; "" for the welcome page
 	Versions map[string]CodeVersions // by service: what has been uploaded
 	Scripts  map[string]string       // by service: SHA-256 of the start-up script; "" for none
+	Waits    map[string]string       // by service that is started and does not serve: its state and the reason
 }
 
 // CodeVersions are uploaded versions of a service's code, by their SHA-256.
@@ -35,6 +36,9 @@ const (
 	SetScript         Verb = "set start-up script"
 	SetPassword       Verb = "set password"
 	Configure         Verb = "configure"
+	CreateVolume      Verb = "create volume"
+	DetachVolume      Verb = "detach volume"
+	AttachVolume      Verb = "attach volume"
 	UploadCode        Verb = "upload code"
 	EnableCode        Verb = "enable code"
 	StartService      Verb = "start"
@@ -56,6 +60,7 @@ type Step struct {
 	Nodes       map[api.Role]int      // ChangeNodes: how many more, or fewer where negative
 	Environment api.EnvironmentChange // SetEnvironment
 	Make        []string              // SetEnvironment: secrets to be made beside it
+	Volume      Volume                // CreateVolume, DetachVolume, AttachVolume: with its size and its role
 }
 
 // Plan gives the steps that make an application what a complete and checked manifest says; none when it is that already.
@@ -73,8 +78,9 @@ func Plan(live *Live, want Manifest, digests Digests, kinds []api.ServiceKind, p
 		}
 	}
 	for _, s := range want.Services {
-		p.service(s)
+		p.service(want, s)
 	}
+	p.volumes(want, "")
 	for _, s := range p.live.Services {
 		if _, wanted := want.Find(s.Name); !wanted && prune {
 			p.add(Step{Verb: RemoveService, Service: s.Name, Text: "it is removed with its machines: the manifest does not have it"})
@@ -97,7 +103,26 @@ func (live Live) Differs(want Manifest) string {
 			return fmt.Sprintf("service %q is on another cloud than %s", s.Name, s.Cloud)
 		}
 	}
-	return ""
+	if text := live.with(want).circle(); text != "" {
+		return "with the links that there are, " + text
+	}
+	return live.volumesDiffer(want)
+}
+
+// with gives the services as they will be, as far as links go: what the manifest does not say stays.
+func (live Live) with(want Manifest) (all Manifest) {
+	for _, s := range want.Services {
+		if now, there := live.Find(s.Name); there && s.Links == nil {
+			s.Links = now.Links
+		}
+		all.Services = append(all.Services, s)
+	}
+	for _, now := range live.Services {
+		if _, wanted := want.Find(now.Name); !wanted {
+			all.Services = append(all.Services, now)
+		}
+	}
+	return all
 }
 
 type planner struct {
@@ -116,7 +141,7 @@ func on(cloud string) string {
 	return " on cloud " + cloud
 }
 
-func (p *planner) service(s Service) {
+func (p *planner) service(m Manifest, s Service) {
 	now, there := p.live.Find(s.Name)
 	p.environment(s, now)
 	if s.StartupScript != "" && p.digests[s.StartupScript] != p.live.Scripts[s.Name] {
@@ -128,6 +153,7 @@ func (p *planner) service(s Service) {
 	if there {
 		p.configure(s, now)
 	}
+	p.volumes(m, s.Name)
 	p.code(s)
 	p.machines(s, now, there)
 	if s.Dump != "" {
@@ -186,7 +212,7 @@ func (p *planner) configure(s, now Service) {
 	values := make(map[string]string)
 	var text []string
 	for _, name := range slices.Sorted(maps.Keys(s.Settings)) {
-		if now.Settings[name] != s.Settings[name] {
+		if now.Settings[name] != p.usual(s.Type, name, s.Settings[name]) {
 			values[name] = s.Settings[name]
 			text = append(text, name+"="+s.Settings[name])
 		}
@@ -194,6 +220,18 @@ func (p *planner) configure(s, now Service) {
 	if len(values) > 0 {
 		p.add(Step{Verb: Configure, Service: s.Name, Settings: values, Text: "settings " + strings.Join(text, ", ")})
 	}
+}
+
+// usual gives the value of a setting in the form in which the director keeps it.
+func (p *planner) usual(t api.ServiceType, name, value string) string {
+	for _, k := range p.kinds {
+		for _, s := range k.Settings {
+			if form, err := s.Parse(value); err == nil && k.Type == t && s.Name == name {
+				return form
+			}
+		}
+	}
+	return value
 }
 
 func (p *planner) code(s Service) {
@@ -215,6 +253,8 @@ func (p *planner) machines(s, now Service, there bool) {
 		p.add(Step{Verb: StopService, Service: s.Name, Text: "it is stopped"})
 	case s.Start && !now.Start:
 		p.add(Step{Verb: StartService, Service: s.Name, Text: "it is started"})
+	case s.Start && p.live.Waits[s.Name] != "":
+		p.add(Step{Verb: StartService, Service: s.Name, Text: "it is waited for: it is " + p.live.Waits[s.Name]})
 	}
 	if !s.Start {
 		return

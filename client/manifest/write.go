@@ -15,6 +15,15 @@ type document struct {
 	Application string    `json:"Application" yaml:"Application"`
 	Cloud       string    `json:"Cloud,omitempty" yaml:"Cloud,omitempty"`
 	Services    []written `json:"Services" yaml:"Services"`
+	Volumes     []disk    `json:"Volumes,omitempty" yaml:"Volumes,omitempty"`
+}
+
+type disk struct {
+	Name    string   `json:"Name" yaml:"Name"`
+	Size    int      `json:"Size,omitempty" yaml:"Size,omitempty"`
+	Cloud   string   `json:"Cloud,omitempty" yaml:"Cloud,omitempty"`
+	Service string   `json:"Service,omitempty" yaml:"Service,omitempty"`
+	Role    api.Role `json:"Role,omitempty" yaml:"Role,omitempty"`
 }
 
 type written struct {
@@ -54,6 +63,9 @@ func (m Manifest) document() document {
 			}
 		}
 		d.Services = append(d.Services, w)
+	}
+	for _, v := range m.Volumes {
+		d.Volumes = append(d.Volumes, disk(v))
 	}
 	return d
 }

@@ -106,9 +106,9 @@ func paramsOf(kind api.ActionKind, given url.Values) (url.Values, error) {
 		if i < 0 {
 			return nil, api.InField("query."+cut(name, nameMax), "action %s has no such parameter", kind.Name)
 		}
-		value, wrong := settingValue(kind.Params[i], given.Get(name))
-		if wrong != "" {
-			return nil, api.InField("query."+name, "%s", wrong)
+		value, err := kind.Params[i].Parse(given.Get(name))
+		if err != nil {
+			return nil, api.InField("query."+name, "%s", err.Error())
 		}
 		all.Set(name, value)
 	}

@@ -15,6 +15,7 @@ type UserExport struct {
 	Certificates iter.Seq2[api.UserCertificate, error]
 	Credit       iter.Seq2[api.CreditEntry, error]
 	Applications iter.Seq2[api.Application, error]
+	Orphans      iter.Seq2[api.Volume, error]
 	Events       iter.Seq2[api.Event, error]
 }
 
@@ -33,6 +34,7 @@ func (d *Director) ExportUser(ctx context.Context, a Actor, ref string) (UserExp
 			return d.CreditEntries(ctx, self, me, CreditQuery{}, p)
 		}),
 		Applications: pages(func(p Page) (api.List[api.Application], error) { return d.ownApplications(ctx, self, p) }),
+		Orphans:      pages(func(p Page) (api.List[api.Volume], error) { return d.Orphans(ctx, self, p) }),
 		Events:       pages(func(p Page) (api.List[api.Event], error) { return d.eventsOf(ctx, u.ID, p) }),
 	}, nil
 }

@@ -4,20 +4,12 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"math"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"conpaas/client/api"
 	"conpaas/director/store"
 )
-
-// longestValue bounds the value of any setting, in bytes.
-const longestValue = 4096
 
 // ConfigureService changes settings of a service.
 func (d *Director) ConfigureService(ctx context.Context, a Actor, ref, service string, in api.SettingsChange) (api.Operation, error) {
@@ -75,9 +67,9 @@ func settingsOf(kind api.ServiceKind, given map[string]string) (map[string]strin
 		if i < 0 {
 			return nil, api.InField("settings."+name, "service type %s has no such setting; there are: %s", kind.Type, settingNames(kind))
 		}
-		value, problem := settingValue(kind.Settings[i], given[name])
-		if problem != "" {
-			return nil, api.InField("settings."+name, "%s", problem)
+		value, err := kind.Settings[i].Parse(given[name])
+		if err != nil {
+			return nil, api.InField("settings."+name, "%s", err.Error())
 		}
 		settings[name] = value
 	}
@@ -85,89 +77,9 @@ func settingsOf(kind api.ServiceKind, given map[string]string) (map[string]strin
 		if s.AtLeast == "" {
 			continue
 		}
-		if value, least := amount(s.Kind, settings[s.Name]), amount(s.Kind, settings[s.AtLeast]); value < least {
+		if s.Amount(settings[s.Name]) < s.Amount(settings[s.AtLeast]) {
 			return nil, api.InField("settings."+s.Name, "%s is less than %s, which is %s; make it at least as large", settings[s.Name], s.AtLeast, settings[s.AtLeast])
 		}
 	}
 	return settings, nil
-}
-
-var (
-	numberText = regexp.MustCompile(`^[0-9]{1,18}$`)
-	sizeText   = regexp.MustCompile(`^([0-9]{1,18})([KMG]?)$`)
-	nameText   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-)
-
-// settingValue gives a value in its usual form, or says what is wrong with it.
-func settingValue(s api.Setting, value string) (string, string) {
-	if len(value) > longestValue || !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
-		return "", "want at most " + strconv.Itoa(longestValue) + " bytes of text in one line"
-	}
-	switch s.Kind {
-	case api.SettingNumber:
-		if !numberText.MatchString(value) {
-			return "", "want a whole number from " + s.Min + " to " + s.Max
-		}
-		value = strconv.FormatInt(amount(s.Kind, value), 10)
-		return value, outside(s, value)
-	case api.SettingSize:
-		value = strings.ToUpper(value)
-		parts := sizeText.FindStringSubmatch(value)
-		if parts == nil {
-			return "", "want a number of bytes from " + s.Min + " to " + s.Max + ", with the unit K, M or G, for example " + s.Default
-		}
-		value = strconv.FormatInt(amount(api.SettingNumber, parts[1]), 10) + parts[2]
-		return value, outside(s, value)
-	case api.SettingSwitch:
-		for _, form := range []string{api.SwitchOn, api.SwitchOff} {
-			if strings.EqualFold(value, form) {
-				return form, ""
-			}
-		}
-		return "", "want On or Off"
-	case api.SettingNames:
-		var names []string
-		for name := range strings.SplitSeq(value, ",") {
-			name = strings.TrimSpace(name)
-			if name == "" {
-				continue
-			}
-			if !nameText.MatchString(name) {
-				return "", strconv.Quote(name) + " is no name; want names of letters, digits and '_' with commas between them"
-			}
-			names = append(names, name)
-		}
-		return strings.Join(names, ","), ""
-	}
-	return value, ""
-}
-
-// outside says that a value is not between the bounds of its setting.
-func outside(s api.Setting, value string) string {
-	n := amount(s.Kind, value)
-	if s.Min != "" && n < amount(s.Kind, s.Min) || s.Max != "" && n > amount(s.Kind, s.Max) {
-		return value + " is outside of its bounds; want " + s.Min + " to " + s.Max
-	}
-	return ""
-}
-
-// amount is the number that a checked value of kind number or size stands for: bytes, where it is a size.
-func amount(kind api.SettingKind, value string) int64 {
-	unit := int64(1)
-	if kind == api.SettingSize {
-		parts := sizeText.FindStringSubmatch(value)
-		if parts == nil {
-			return 0
-		}
-		value = parts[1]
-		unit = map[string]int64{"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[parts[2]]
-	}
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		return 0
-	}
-	if n > math.MaxInt64/unit {
-		return math.MaxInt64
-	}
-	return n * unit
 }

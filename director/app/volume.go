@@ -59,7 +59,7 @@ func (d *Director) volumePage(ctx context.Context, p Page, read func(*store.Read
 
 func showVolume(v store.Volume) api.Volume {
 	out := api.Volume{
-		ID: v.ID, Name: v.Name, Application: v.Application, Service: v.Service, Role: v.Role, Origin: v.Origin, Mount: cloud.MountPath(v.Mount),
+		ID: v.ID, Name: v.Name, Application: v.Application, Service: v.Service, Role: v.Role, Automatic: v.Automatic, Origin: v.Origin, Mount: cloud.MountPath(v.Mount),
 		Cloud: v.Cloud, SizeMiB: v.SizeMiB, State: v.State, Reason: v.Reason, Node: v.Node, Since: v.Since, Created: v.Created,
 	}
 	if out.Node == "" {
@@ -95,21 +95,18 @@ func (d *Director) CreateVolume(ctx context.Context, a Actor, ref string, in api
 		if n.Cloud == "" {
 			n.Cloud = v.Cloud
 		}
-		if in.Node != "" {
-			node, err := machineFor(&tx.Read, a, v, in.Node)
+		if in.Node != "" || in.VolumeService != (api.VolumeService{}) {
+			k, err := d.keeperOf(&tx.Read, a, v, in.Node, in.VolumeService, store.Volume{Mount: in.Name})
 			if err != nil {
 				return none, err
 			}
-			if in.Cloud != "" && in.Cloud != node.Cloud {
-				return none, api.InField("cloud", "node %s is on cloud %s, and the volume would be on cloud %s", node.ID, node.Cloud, in.Cloud)
+			if in.Cloud != "" && in.Cloud != k.cloud {
+				return none, api.InField("cloud", "%s on cloud %s, and the volume would be on cloud %s", k, k.cloud, in.Cloud)
 			}
-			if err := mountFree(&tx.Read, node, in.Name); err != nil {
+			if err := d.idleAt(&tx.Read, v.ID, k.service); err != nil {
 				return none, err
 			}
-			if err := d.idleAt(&tx.Read, node.Application, node.Service); err != nil {
-				return none, err
-			}
-			n.Cloud, n.Node, n.Service, n.Role = node.Cloud, node.ID, node.Service, node.Role
+			n.Cloud, n.Node, n.Service, n.Role = k.cloud, k.node, k.service, k.role
 		}
 		if err := d.keepsVolumes(n.Cloud); err != nil {
 			return none, err
@@ -118,7 +115,7 @@ func (d *Director) CreateVolume(ctx context.Context, a Actor, ref string, in api
 		if err != nil {
 			return none, taken(err, "volume", in.Name)
 		}
-		return volumeOperation(api.OpVolumeCreate, made, in.Node), nil
+		return volumeOperation(api.OpVolumeCreate, made, n.Node), nil
 	})
 	return op, err
 }
@@ -163,15 +160,17 @@ func machineFor(r *store.Read, a Actor, v store.Application, id api.NodeID) (sto
 	return n, nil
 }
 
-// mountFree refuses a second volume of one name on a machine.
-func mountFree(r *store.Read, n store.Node, mount string) error {
+// mountFree refuses a second volume of one mount name on a machine.
+func mountFree(r *store.Read, n store.Node, one store.Volume) error {
 	all, err := r.HeldVolumes(n.Application)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(all, func(v store.Volume) bool { return v.Mount == mount && (v.Node == n.ID || v.Holder == n.ID) })
+	i := slices.IndexFunc(all, func(v store.Volume) bool {
+		return v.ID != one.ID && v.Mount == one.Mount && (v.Node == n.ID || v.Holder == n.ID)
+	})
 	if i >= 0 {
-		return api.Errorf(api.CodeConflict, "node %s has volume %s at %s already", n.ID, all[i].Name, cloud.MountPath(mount))
+		return api.Errorf(api.CodeConflict, "node %s has volume %s at %s already", n.ID, all[i].Name, cloud.MountPath(one.Mount))
 	}
 	return nil
 }
@@ -187,7 +186,7 @@ func (d *Director) AttachVolume(ctx context.Context, a Actor, ref, volume string
 		if err != nil {
 			return "", err
 		}
-		n, err := machineFor(&tx.Read, a, application, in.Node)
+		k, err := d.keeperOf(&tx.Read, a, application, in.Node, in.VolumeService, v)
 		if err != nil {
 			return "", err
 		}
@@ -196,21 +195,20 @@ func (d *Director) AttachVolume(ctx context.Context, a Actor, ref, volume string
 			at = v.Holder
 		}
 		switch {
-		case at != "" && at != n.ID:
+		case at != "" && in.Node == "" && v.Service == k.service && v.Role == k.role:
+			return at, nil
+		case at != "" && at != k.node:
 			return "", api.Errorf(api.CodeConflict, "volume %s is at node %s; first: cps volume detach %s %s", v.Name, at, ref, volume)
-		case v.Cloud != n.Cloud:
-			return "", api.InField("node", "node %s is on cloud %s, and volume %s on cloud %s", n.ID, n.Cloud, v.Name, v.Cloud)
+		case v.Cloud != k.cloud:
+			return "", api.InField("node", "%s on cloud %s, and volume %s on cloud %s", k, k.cloud, v.Name, v.Cloud)
 		}
 		if at == "" {
-			if err := mountFree(&tx.Read, n, v.Mount); err != nil {
-				return "", err
-			}
-			if err := d.idleAt(&tx.Read, n.Application, n.Service); err != nil {
+			if err := d.idleAt(&tx.Read, v.Application, k.service); err != nil {
 				return "", err
 			}
 		}
-		_, err = tx.AssignVolume(v.ID, n.ID, n.Service, n.Role)
-		return n.ID, err
+		_, err = tx.AssignVolume(v.ID, k.node, k.service, k.role)
+		return k.node, err
 	})
 }
 

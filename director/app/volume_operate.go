@@ -21,16 +21,18 @@ func (w *worker) volumeOutcome(s *snapshot, op store.Operation, next *deadline) 
 		done = !there
 	case (!there || v.State == api.VolumeDeleting) && v.Reason != "":
 		return life.OperationFail, &store.Failure{Code: api.CodeUnavailable, Detail: v.Reason}
-	case !there || v.State == api.VolumeDeleting || op.Kind != api.OpVolumeDetach && v.Node != node:
+	case !there || v.State == api.VolumeDeleting:
 		return life.OperationCancel, meanwhile
-	case op.Kind == api.OpVolumeCreate && node == "":
-		done = v.State == api.VolumeAvailable
-	case op.Kind != api.OpVolumeDetach:
-		done = v.State == api.VolumeAttached && v.Holder == node
-	case v.Node != "":
+	case op.Kind == api.OpVolumeDetach && v.Node != "":
+		return life.OperationCancel, meanwhile
+	case op.Kind == api.OpVolumeDetach:
+		done = v.Holder == ""
+	case node == "": // it waits for a machine, or for nobody
+		done = v.State != api.VolumeWanted && v.State != api.VolumeCreating
+	case v.Node != node:
 		return life.OperationCancel, meanwhile
 	default:
-		done = v.Holder == ""
+		done = v.State == api.VolumeAttached && v.Holder == node
 	}
 	if done {
 		return life.OperationSucceed, nil

@@ -296,3 +296,48 @@ func TestRefusedVolume(t *testing.T) {
 		t.Errorf("the manager's: %v", err)
 	}
 }
+
+// TestVolumeForService: a volume for a service waits for its first machine and goes to its oldest one; it is refused where it could
+// never be.
+func TestVolumeForService(t *testing.T) {
+	t.Parallel()
+	d := directortest.Start(t, directortest.Options{Kinds: withVolumes()})
+	ctx, admin, finish := t.Context(), d.Admin(), done(t, d, d.Admin())
+	startShop(t, d)
+	volumesServe(t, d, 1, true)
+	finish(d.StopService(ctx, admin, "shop", "helloworld"))
+	of := api.VolumeService{Service: "helloworld"}
+	finish(d.CreateVolume(ctx, admin, "shop", api.VolumeCreate{Name: "early", SizeMiB: 64, VolumeService: of}))
+	finish(d.CreateVolume(ctx, admin, "shop", api.VolumeCreate{Name: "free", SizeMiB: 64}))
+	finish(d.AttachVolume(ctx, admin, "shop", "free", api.VolumeAttach{VolumeService: of}))
+	if v := volumesOf(t, d)["free"]; v.Role != "node" || v.Node != "" || v.Automatic {
+		t.Errorf("before there is a machine: %+v", v)
+	}
+	finish(d.StartService(ctx, admin, "shop", "helloworld"))
+	finish(d.AddNodes(ctx, admin, "shop", "helloworld", api.NodesChange{Nodes: map[api.Role]int{"node": 1}}))
+	finish(d.CreateVolume(ctx, admin, "shop", api.VolumeCreate{Name: "late", SizeMiB: 64, VolumeService: of}))
+	nodes := volumesServe(t, d, 2, true)
+	for _, name := range []string{"early", "free", "late"} {
+		if v := volumesOf(t, d)[name]; v.Node != nodes[0].ID || v.State != api.VolumeAttached {
+			t.Errorf("%s is %s at %s, want attached at %s", name, v.State, v.Node, nodes[0].ID)
+		}
+	}
+	finish(d.AttachVolume(ctx, admin, "shop", "late", api.VolumeAttach{VolumeService: of}))
+	before := volumesOf(t, d)
+	for says, in := range map[string]api.VolumeCreate{
+		`has no service "nothing"`:               {Name: "x", SizeMiB: 64, VolumeService: api.VolumeService{Service: "nothing"}},
+		`has no role "web"; there are: node`:     {Name: "x", SizeMiB: 64, VolumeService: api.VolumeService{Service: "helloworld", Role: "web"}},
+		"a role is of a service":                 {Name: "x", SizeMiB: 64, VolumeService: api.VolumeService{Role: "node"}},
+		"a machine or a service, not both":       {Name: "x", SizeMiB: 64, Node: nodes[0].ID, VolumeService: of},
+		"/data already; choose another name":     {Name: "data", SizeMiB: 64, VolumeService: of},
+		`is on cloud default, and the volume wo`: {Name: "x", SizeMiB: 64, Cloud: "other", VolumeService: of},
+		`volume "early" exists already`:          {Name: "early", SizeMiB: 64, VolumeService: of},
+	} {
+		if _, err := d.CreateVolume(ctx, admin, "shop", in); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%+v: %v, want %q", in, err, says)
+		}
+	}
+	if after := volumesOf(t, d); !maps.EqualFunc(before, after, func(a, b api.Volume) bool { return a.ID == b.ID && a.State == b.State && a.Node == b.Node }) {
+		t.Errorf("what was refused has changed %v to %v", before, after)
+	}
+}

@@ -85,7 +85,7 @@ func (m *machine) live(ctx context.Context, b api.Bootstrap) {
 	if err != nil {
 		return
 	}
-	answer, certificates, err := join.Join(ctx, log, b, dir, string(m.id), "test", "none", api.OverlayKey(public))
+	answer, certificates, err := join.Join(ctx, log, b, dir, string(m.id), "test", "userspace", api.OverlayKey(public))
 	if err != nil {
 		return
 	}

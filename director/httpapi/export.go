@@ -35,6 +35,9 @@ func (s *server) exportUser(w http.ResponseWriter, r *http.Request, path func(st
 	if err := sendItems(w, "applications", export.Applications); err != nil {
 		return err
 	}
+	if err := sendItems(w, "orphans", export.Orphans); err != nil {
+		return err
+	}
 	if err := sendItems(w, "events", export.Events); err != nil {
 		return err
 	}

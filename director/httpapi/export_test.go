@@ -3,11 +3,14 @@ package httpapi_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"conpaas/client/api"
 	"conpaas/director/app"
+	"conpaas/director/directortest"
 )
 
 // An export is one JSON document with what is known of the user, no secret in it, and nothing of others.
@@ -37,7 +40,16 @@ func TestExport(t *testing.T) {
 			t.Errorf("as %s: %d events, the application has %d (%v)", caller, len(e.Events), len(alike.Items), err)
 		}
 	}
-	if e := export("admin", "admin"); e.Applications == nil || len(e.Applications) != 0 || e.Events == nil {
+	if _, err := w.DeleteApplication(t.Context(), app.Actor{ID: 2}, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	directortest.Await(t, time.Minute, "its volume is an orphan", func() error {
+		if e := export("owner", "me"); len(e.Applications) > 0 || len(e.Orphans) != 1 || e.Orphans[0].ID != ownVolume || e.Orphans[0].Until == nil {
+			return fmt.Errorf("there are %+v and %+v", e.Applications, e.Orphans)
+		}
+		return nil
+	})
+	if e := export("admin", "admin"); e.Orphans == nil || len(e.Orphans) != 0 || e.Applications == nil || len(e.Applications) != 0 || e.Events == nil {
 		t.Errorf("of one without applications: %+v, want empty lists", e)
 	}
 	if e := export("stranger", "me"); len(e.Applications) != 1 || e.Applications[0].Name != "foreign" {

@@ -74,6 +74,8 @@ func options(r recipe.Recipe) []string {
 var excluded = []string{
 	"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/lintian/*", "/usr/share/linda/*",
 	"/usr/share/groff/*",
+	// Manuals of Java, whose links into the directory of all manuals could not be made, and what makes a JVM with more than 32 GiB begin faster.
+	"/usr/lib/jvm/*/man/*", "/usr/lib/jvm/*/lib/server/classes_nocoops.jsa",
 	// C headers of Perl, for building its modules.
 	"/usr/lib/*/perl/*/CORE/*.h",
 	// Each program of MariaDB has a copy of its library, 5 MB. These show and repair the files of a stopped server, try its

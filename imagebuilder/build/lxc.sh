@@ -5,7 +5,8 @@ set -eu
 root=$1
 
 mkdir -p "$root/etc/cloud/cloud.cfg.d"
-printf 'datasource_list: [NoCloud, ConfigDrive, OpenStack, Ec2, OpenNebula, None]\nsystem_info:\n  network:\n    renderers: [networkd]\n' \
+# The locale that cloud-init would set is none of those that are there, and the boot would count as failed.
+printf 'datasource_list: [NoCloud, ConfigDrive, OpenStack, Ec2, OpenNebula, None]\nlocale: false\nsystem_info:\n  network:\n    renderers: [networkd]\n' \
 	>"$root/etc/cloud/cloud.cfg.d/90_conpaas.cfg"
 chroot "$root" systemctl enable --quiet systemd-networkd.service systemd-resolved.service \
 	cloud-init-local.service cloud-init.service cloud-config.service cloud-final.service

@@ -18,7 +18,7 @@ func shell(t *testing.T, dir, more string) recipe.Recipe {
 	for _, name := range programs {
 		put(t, dir, map[string]string{"bin/" + name: "#!/bin/sh\n# " + name + "\n"})
 	}
-	return parsed(t, dir, "[image]\nformat = qcow2\n[services]\nphp = off\nmysql = off\n[nutshell]\nnutshell = true\nhostname = shell.example.org\nprograms = bin\n"+more)
+	return parsed(t, dir, "[image]\nformat = qcow2\n[services]\nphp = off\njava = off\nmysql = off\ngeneric = off\n[nutshell]\nnutshell = true\nhostname = shell.example.org\nprograms = bin\n"+more)
 }
 
 // The image of the machines is built first. It, the programs and their settings are added to the root file system.

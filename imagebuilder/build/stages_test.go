@@ -49,7 +49,7 @@ func TestOtherFormatsReuseTheRootFileSystem(t *testing.T) {
 		{"format = lxc\nfilename = x.tar.gz", ".tar.gz", 2},
 		{"format = lxc", ".tar", 2},
 	} {
-		image, err := Build(t.Context(), parsed(t, "", "[image]\n"+tt.text+"\n[services]\nphp = off\nmysql = off\n"), o)
+		image, err := Build(t.Context(), parsed(t, "", "[image]\n"+tt.text+"\n[services]\nphp = off\njava = off\nmysql = off\ngeneric = off\n"), o)
 		if err != nil || calls(t, notes) != tt.calls || image.Key == first.Key || image.Path != filepath.Join(cache, image.Key+tt.ending) {
 			t.Errorf("%q: %v, %d calls, %s", tt.text, err, calls(t, notes), image.Path)
 			continue

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"conpaas/client/api"
 )
 
 // A recipe file is written, changed and built, and flags go before it.
@@ -25,8 +27,13 @@ func TestInitAndBuild(t *testing.T) {
 	if out, _, err := run(t, "init", "-"); err != nil || out != string(text) {
 		t.Errorf("init to standard output: %v\n%s", err, out)
 	}
-	change := strings.NewReplacer("helloworld = on", "helloworld = off", "mysql = on", "mysql = off", "# filename =", "filename = "+filepath.Join(dir, "php.tar.gz"), "# extra =", "extra = rsync")
-	if err := os.WriteFile(file, []byte(change.Replace(string(text))), 0o600); err != nil {
+	changes := []string{"# filename =", "filename = " + filepath.Join(dir, "php.tar.gz"), "# extra =", "extra = rsync"}
+	for _, kind := range api.Catalogue() {
+		if kind.Type != api.PHP {
+			changes = append(changes, string(kind.Type)+" = on", string(kind.Type)+" = off")
+		}
+	}
+	if err := os.WriteFile(file, []byte(strings.NewReplacer(changes...).Replace(string(text))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cache := filepath.Join(dir, "cache")

@@ -34,7 +34,7 @@ and connected. Nothing stays on the host.
 
 A disk image (raw, qcow2, vdi or ova) boots by its own loader in a virtual machine, under SeaBIOS and then under OVMF. The
 root file system of a container (tar, lxc or oci; plain or packed by gzip, xz or zstd) boots as a container. Both work for an
-ordinary user as well; what this host lacks is named.
+ordinary user as well; what this host lacks is named. An image for another processor than this host's is refused.
 
 The exit code is 0 only when the image has joined every time.`,
 		Example: "  cpsimage verify conpaas.qcow2\n  cpsimage verify --firmware uefi --timeout 3m conpaas.raw\n  cpsimage verify rootfs.tar.xz",

@@ -6,16 +6,12 @@ package disk
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 )
-
-//go:embed tree.sh
-var treeScript string
 
 // Options say how to write a disk.
 type Options struct {
@@ -39,9 +35,10 @@ func Tools(root bool) []Tool {
 		{"mformat", "mtools"},
 		{"qemu-img", "qemu-utils"},
 		{"tar", "tar"},
+		{"unshare", "util-linux"},
 	}
 	if !root {
-		tools = append(tools, Tool{"unshare", "util-linux"}, Tool{"newuidmap", "uidmap"}, Tool{"newgidmap", "uidmap"})
+		tools = append(tools, Tool{"newuidmap", "uidmap"}, Tool{"newgidmap", "uidmap"})
 	}
 	return tools
 }
@@ -58,7 +55,11 @@ func Write(ctx context.Context, rootTar, raw string, o Options) error {
 
 func write(ctx context.Context, rootTar, raw string, o Options) (err error) {
 	o.step("measuring the root file system")
-	size, err := o.size(ctx, rootTar)
+	u, err := measure(ctx, rootTar)
+	if err != nil {
+		return err
+	}
+	size, err := o.size(u)
 	if err != nil {
 		return err
 	}
@@ -85,18 +86,14 @@ func write(ctx context.Context, rootTar, raw string, o Options) (err error) {
 		return err
 	}
 	o.step("making the file system")
-	if err := writeRoot(ctx, filepath.Join(dir, "tree"), rootTar, file, root, o); err != nil {
+	if err := writeRoot(ctx, tree{filepath.Join(dir, "tree"), u.bytes}, rootTar, file, root, o); err != nil {
 		return err
 	}
 	return os.Rename(file, raw)
 }
 
-// size gives the size of the disk in bytes, in whole MiB.
-func (o Options) size(ctx context.Context, rootTar string) (int64, error) {
-	u, err := measure(ctx, rootTar)
-	if err != nil {
-		return 0, err
-	}
+// size gives the size of a disk for this in bytes, in whole MiB.
+func (o Options) size(u usage) (int64, error) {
 	if !u.boots {
 		return 0, errors.New("the root file system has no kernel, or the loader's configuration is missing")
 	}
@@ -136,19 +133,4 @@ func writeESP(ctx context.Context, file, efi string, esp partition, o Options) e
 		}
 	}
 	return nil
-}
-
-// writeRoot makes the root file system. Its features are those that GRUB 2.06 reads, whatever this host's mke2fs.conf has.
-func writeRoot(ctx context.Context, tree, rootTar, file string, root partition, o Options) error {
-	args := []string{
-		"sh", "-c", treeScript, "tree.sh", tree, rootTar, "-q", "-F", "-t", "ext4", "-L", "conpaas",
-		"-b", strconv.Itoa(block), "-i", strconv.Itoa(perInode), "-I", "256", "-m", "1", "-J", fmt.Sprintf("size=%d", journal/mib),
-		"-O", "none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum",
-		"-E", fmt.Sprintf("offset=%d,lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0", root.start),
-		file, fmt.Sprintf("%dk", (root.end-root.start)/1024),
-	}
-	if os.Geteuid() != 0 {
-		args = append([]string{"unshare", "--user", "--map-auto", "--map-root-user", "--"}, args...)
-	}
-	return run(ctx, o, args[0], args[1:]...)
 }

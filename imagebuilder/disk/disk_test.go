@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -123,7 +124,11 @@ func TestWrite(t *testing.T) {
 		{"least", Options{}, least, free},
 		{"optimized", Options{Optimize: true}, 0, freeLittle},
 		{"given", Options{Size: least + 100*mib + 1000}, least + 100*mib, free + 97*mib},
+		{"without mounts", Options{}, least, free},
 	} {
+		if c.name == "without mounts" {
+			program(t, "mount", "exit 32")
+		}
 		var steps []string
 		c.o.Step = func(text string) { steps = append(steps, text) }
 		raw := filepath.Join(dir, c.name)
@@ -142,7 +147,7 @@ func TestWrite(t *testing.T) {
 			t.Errorf("steps: %q", steps)
 		}
 	}
-	if left := output(t, "ls", "-A", dir); left != "given\nleast\noptimized\n" {
+	if left := output(t, "ls", "-A", dir); left != "given\nleast\noptimized\nwithout mounts\n" {
 		t.Errorf("left: %q", left)
 	}
 }
@@ -216,31 +221,61 @@ func program(t *testing.T, name, script string) {
 }
 
 // TestInterrupted: a disk that is called off while its file system is made leaves nothing, no unpacked file either, and
-// the programs have the lock while they run.
+// the programs have the lock while they run. The files are in memory, or on the disk where nothing may be mounted.
 func TestInterrupted(t *testing.T) {
-	source, dir, notes := rootTar(t), t.TempDir(), filepath.Join(t.TempDir(), "notes")
-	if err := syscall.Mkfifo(notes, 0o600); err != nil {
-		t.Fatal(err)
+	source := rootTar(t)
+	for _, inMemory := range []bool{true, false} {
+		dir, notes := t.TempDir(), filepath.Join(t.TempDir(), "notes")
+		if err := syscall.Mkfifo(notes, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		program(t, "mke2fs", `(ls -l /proc/self/fd/3; mountpoint "$2"; ls -d "$2/vmlinuz") >`+notes+"; exec sleep 60")
+		if !inMemory {
+			program(t, "mount", "exit 32")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		lock, err := os.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lock.Close()
+		done := make(chan error, 1)
+		go func() { done <- Write(ctx, source, filepath.Join(dir, "raw"), Options{Held: lock}) }()
+		text, err := os.ReadFile(notes) // waits for the program
+		if err != nil || !strings.Contains(string(text), dir) || !strings.Contains(string(text), "/vmlinuz\n") {
+			t.Errorf("%s, %v: want the lock %s, and a kernel", text, err, dir)
+		}
+		if got := strings.Contains(string(text), "is a mountpoint"); got != inMemory {
+			t.Errorf("%s: want it in memory: %v", text, inMemory)
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		checkEmpty(t, dir)
 	}
-	program(t, "mke2fs", "ls -l /proc/self/fd/3 >"+notes+"; exec sleep 60")
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	lock, err := os.Open(dir)
-	if err != nil {
-		t.Fatal(err)
+}
+
+// TestMemory: files are unpacked in memory where they take no more than half of what is there.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	root := tree{bytes: 10}
+	if little, enough := root.memory(19), root.memory(1000); little != 0 || enough != 20 {
+		t.Errorf("%d bytes of memory of 19, %d of 1000", little, enough)
 	}
-	defer lock.Close()
-	done := make(chan error, 1)
-	go func() { done <- Write(ctx, source, filepath.Join(dir, "raw"), Options{Held: lock}) }()
-	text, err := os.ReadFile(notes) // waits for the program
-	if err != nil || !strings.Contains(string(text), dir) {
-		t.Errorf("%s, %v: want the lock %s", text, err, dir)
+	if n := available(); n < 10*mib || n > 1<<45 {
+		t.Errorf("%d bytes of memory are available", n)
 	}
-	cancel()
-	if err := <-done; !errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled) {
-		t.Error(err)
+	file := filepath.Join(t.TempDir(), "limit")
+	for text, want := range map[string]int64{"max\n": math.MaxInt64, "4096\n": 4096} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := limit(file); got != want {
+			t.Errorf("%q is a limit of %d bytes", text, got)
+		}
 	}
-	checkEmpty(t, dir)
 }
 
 // TestTools: this host has what the tests need, by the names that are told to others.
@@ -255,7 +290,7 @@ func TestTools(t *testing.T) {
 			t.Errorf("%+v: %v", tool, err)
 		}
 	}
-	if with, without := len(Tools(true)), len(Tools(false)); with+3 != without {
+	if with, without := len(Tools(true)), len(Tools(false)); with+2 != without {
 		t.Errorf("%d tools for root, %d for others", with, without)
 	}
 }

@@ -33,7 +33,7 @@ type machine struct {
 // their digests, in this order.
 func appliance(ctx context.Context, raw, dir, out, name string, memory int) error {
 	disk := filepath.Join(dir, "disk.vmdk")
-	if err := qemuImg(ctx, raw, "vmdk", disk, "-o", "subformat=streamOptimized"); err != nil {
+	if err := writeVMDK(ctx, raw, disk); err != nil {
 		return err
 	}
 	capacity, err := os.Stat(raw)

@@ -81,9 +81,9 @@ func verified(t *testing.T, path string, under ...string) {
 	nothing(t, temporary)
 }
 
-// TestVirtualMachine: a disk image boots by its own loader under both firmwares, fetches its code and joins.
+// TestVirtualMachine: the disk of an appliance boots by its own loader under both firmwares, fetches its code and joins.
 func TestVirtualMachine(t *testing.T) {
-	verified(t, image(t, "--format", "raw", "--services", "helloworld"), "SeaBIOS", "OVMF")
+	verified(t, image(t, "--format", "ova", "--services", "helloworld"), "SeaBIOS", "OVMF")
 }
 
 // TestContainer: a root file system joins as a container. It is the one that make image makes.

@@ -137,7 +137,7 @@ func (s shell) cps(t *testing.T, in string, args ...string) string {
 // run whose page is seen from outside.
 func TestNutshell(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "nutshell.cfg")
-	text := "[image]\nformat = qcow2\n[services]\nphp = off\nmysql = off\n[nutshell]\nnutshell = true\nhostname = localhost\n"
+	text := "[image]\nformat = qcow2\n[services]\nphp = off\njava = off\nmysql = off\n[nutshell]\nnutshell = true\nhostname = localhost\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

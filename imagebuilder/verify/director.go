@@ -52,6 +52,10 @@ func start(ctx context.Context, image Image, o Options) (_ *installation, err er
 	if image, err = image.bootable(ctx, dir, o.Step); err != nil {
 		return nil, err
 	}
+	if err := image.runsHere(ctx, dir); err != nil {
+		return nil, err
+	}
+	o.Step("starting a director")
 	at, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err

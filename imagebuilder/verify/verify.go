@@ -55,7 +55,6 @@ func Run(ctx context.Context, image Image, o Options) (r Result, err error) {
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("it has not joined within %s", o.Timeout))
 	defer cancel()
-	o.Step("starting a director")
 	d, err := start(limited, image, o)
 	if err != nil {
 		return r, interrupted(ctx, err)

@@ -32,7 +32,7 @@ func fake(t *testing.T, serve string) (path, calls string) {
 // TestDirectorTrouble: a director that ends, one that never answers and one of an interrupted verification are said, their
 // clouds are cleaned, and no file is left.
 func TestDirectorTrouble(t *testing.T) {
-	image := verify.Image{Path: "/image.tar", Form: "tar"}
+	image := verify.Image{Path: write(t, "image.tar", make([]byte, 1024), 0o600), Form: "tar"}
 	for _, c := range []struct {
 		name, serve, says string
 		timeout           time.Duration

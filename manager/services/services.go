@@ -8,6 +8,7 @@ import (
 	"conpaas/manager/service"
 	"conpaas/manager/services/generic"
 	"conpaas/manager/services/helloworld"
+	"conpaas/manager/services/java"
 	"conpaas/manager/services/mysql"
 	"conpaas/manager/services/php"
 )
@@ -17,6 +18,7 @@ func Halves() map[api.ServiceType]service.Half {
 	return map[api.ServiceType]service.Half{
 		api.Helloworld: helloworld.Half{},
 		api.PHP:        php.New(),
+		api.Java:       java.New(),
 		api.MySQL:      mysql.Half{},
 		api.Generic:    generic.Half{},
 	}

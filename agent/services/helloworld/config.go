@@ -27,8 +27,8 @@ type config struct {
 	drain  bool
 }
 
-// page is the whole of what a visitor sees. The template escapes greeting and node.
-var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
+// pageText is the whole of what a visitor sees. The template escapes greeting and node.
+var pageText = template.Must(template.New("page").Parse(`<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>{{.Greeting}}</title></head>
 <body>
@@ -60,7 +60,7 @@ func decode(data api.RawJSON, n service.Node) (config, error) {
 		return config{}, fmt.Errorf("the configuration says to listen on %s, and this node's overlay address is %s", c.Listen.Addr(), n.Address)
 	}
 	var text bytes.Buffer
-	if err := page.Execute(&text, c); err != nil {
+	if err := pageText.Execute(&text, c); err != nil {
 		return config{}, fmt.Errorf("make the page: %w", err)
 	}
 	return config{listen: listens(c, n), page: text.Bytes(), drain: c.Drain}, nil

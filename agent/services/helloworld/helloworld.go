@@ -1,9 +1,9 @@
 // Package helloworld is the agent half of the service type helloworld: one web page per machine, served by a
-// real nginx. It is the template for authors of services.
+// real nginx.
+// It is the template for authors of services.
 //
-// On a machine without a network of its own (runtime "process", for tests and benchmarks) a small server of the
-// agent's own program serves the page instead, and the role's facts say so. The package knows nothing of
-// specs on disk, the overlay or HTTP between components.
+// On a machine without a network of its own package page serves the page instead, and the role's facts say so. The package knows
+// nothing of specs on disk, the overlay or HTTP between components.
 package helloworld
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"conpaas/agent/host"
 	"conpaas/agent/service"
+	"conpaas/agent/services/page"
 	"conpaas/client/api"
 )
 
@@ -77,8 +78,8 @@ func (s *Half) apply(ctx context.Context, h *host.Host, n service.Node, r api.Ro
 	if err := h.Service().Keep(ctx, server); err != nil {
 		return err
 	}
-	if server == pageServer {
-		return h.Service().Ensure(ctx, pageProgram(h, want))
+	if server == page.Name {
+		return h.Service().Ensure(ctx, page.Program(h, pageFile, want.listen))
 	}
 	return s.applyNginx(ctx, h, want)
 }
@@ -88,7 +89,7 @@ func serverFor(n service.Node) string {
 	if n.Active {
 		return nginx
 	}
-	return pageServer
+	return page.Name
 }
 
 // Stop implements service.Half. The server finishes the requests in flight first, for as long as its grace lasts.
@@ -150,7 +151,7 @@ func find(roles []api.RoleSpec, n service.Node) (want config, wanted bool, err e
 func facts(n service.Node) api.RawJSON {
 	f := api.HelloworldFacts{Server: nginx}
 	if !n.Active {
-		f = api.HelloworldFacts{Server: pageServer, Note: "this runtime has no network of its own: a small server of the agent serves the page in place of nginx"}
+		f = api.HelloworldFacts{Server: page.Name, Note: "this runtime has no network of its own: a small server of the agent serves the page in place of nginx"}
 	}
 	data, err := json.Marshal(f)
 	if err != nil {

@@ -149,9 +149,7 @@ func (s *Half) backendStatus(ctx context.Context, p Site, want wanted) api.RoleS
 	for _, id := range health.Lacks {
 		delete(facts.Checked, id)
 	}
-	if name, err := os.Hostname(); err == nil && hostName.MatchString(name) {
-		facts.Host = name
-	}
+	facts.Host = HostName()
 	if want.backend.Drain {
 		return s.drained(p, facts, health)
 	}
@@ -185,6 +183,15 @@ func (s *Half) drained(p Site, facts api.HostingFacts, health Health) api.RoleSt
 		status.State, status.Reason = api.RoleStarting, "late requests may still come"
 	}
 	return status
+}
+
+// HostName gives the name of the machine, by which its locks of sessions are known; "" where it is no plain word.
+func HostName() string {
+	name, err := os.Hostname()
+	if err != nil || !hostName.MatchString(name) {
+		return ""
+	}
+	return name
 }
 
 func sorted(nodes []api.NodeID) []api.NodeID {

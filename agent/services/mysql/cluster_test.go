@@ -1,9 +1,11 @@
 package mysql
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"conpaas/client/api"
@@ -93,11 +95,57 @@ func TestInterruptedJoin(t *testing.T) {
 	})
 	one.exec(db, "INSERT INTO shop.t VALUES (2)")
 	two.kill()
-	// Galera counts one that joins: the first is one of two now, and is told to go on alone.
+	// One that has no data yet does not count: the first goes on, with nobody's help.
+	for n := 3; n < 20; n++ {
+		one.exec(db, fmt.Sprintf("INSERT INTO shop.t VALUES (%d)", n))
+	}
+	if s, f := one.status(api.RoleMySQL); !f.Primary || !ready(s, f) || f.Bootstraps != 1 {
+		t.Errorf("the first says %+v %+v", s, f)
+	}
+	two.await(api.RoleMySQL, "it has joined", ready)
+	if got, want := two.rows(), one.rows(); got != want || !strings.HasSuffix(want, ",19") {
+		t.Errorf("it has the rows %q, and the first %q", got, want)
+	}
+	// Now it counts: of two, the one that sees nobody any more takes no changes until it is told to go on alone.
+	state, _ := two.host.Service().State(mysqld)
+	if err := syscall.Kill(state.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
 	one.await(api.RoleMySQL, "it takes no changes", func(_ api.RoleStatus, f api.MySQLFacts) bool { return !f.Primary && f.Position != "" })
 	one.begin(2)
-	two.await(api.RoleMySQL, "it has joined", ready)
-	if got := two.rows(); got != "1,2" {
+	one.exec(one.program(3307), "INSERT INTO shop.t VALUES (20)")
+	if err := syscall.Kill(state.PID, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	two.await(api.RoleMySQL, "it is back", func(s api.RoleStatus, f api.MySQLFacts) bool {
+		_, other := one.status(api.RoleMySQL)
+		return ready(s, f) && f.ClusterSize == 2 && f.Position == other.Position
+	})
+	if got, want := two.rows(), one.rows(); got != want || !strings.HasSuffix(want, ",20") {
+		t.Errorf("it has the rows %q, and the first %q", got, want)
+	}
+}
+
+// A server that could not apply what the others have applied leaves the cluster for good; it gets all the data again.
+func TestMachineThatCannotApply(t *testing.T) {
+	l := newLab(t)
+	one := l.machine()
+	one.apply(one.config(func(c *api.MySQLConfig) { c.Start = false }))
+	one.begin(1)
+	db := one.program(3307)
+	one.exec(db, "CREATE DATABASE shop", "CREATE TABLE shop.t (n INT PRIMARY KEY)", "INSERT INTO shop.t VALUES (1)")
+	two := l.machine()
+	two.join()
+	alone := two.asRoot()
+	alone.SetMaxOpenConns(1)
+	two.exec(alone, "SET SESSION wsrep_on = OFF", "DELETE FROM shop.t")
+	one.exec(db, "UPDATE shop.t SET n = 2")
+	one.await(api.RoleMySQL, "it goes on alone", func(s api.RoleStatus, f api.MySQLFacts) bool { return ready(s, f) && f.ClusterSize == 1 })
+	two.await(api.RoleMySQL, "it is back", func(s api.RoleStatus, f api.MySQLFacts) bool { return ready(s, f) && f.ClusterSize == 2 })
+	if got := two.rows(); got != "2" {
 		t.Errorf("it has the rows %q", got)
+	}
+	if _, f := one.status(api.RoleMySQL); f.Bootstraps != 1 {
+		t.Errorf("the first was told to begin: %+v", f)
 	}
 }

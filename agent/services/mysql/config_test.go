@@ -90,7 +90,7 @@ func TestHostileValuesAreRefused(t *testing.T) {
 func TestRenderedServer(t *testing.T) {
 	n, server, _ := good()
 	h := hosttest.New(t)
-	text, err := renderServer(h, paths{volume: stateDir + "/volume", run: "/run/x"}, n, server)
+	text, err := renderServer(h, paths{volume: stateDir + "/volume", run: "/run/x"}, n, server, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,11 +22,19 @@ const LaunchCommand = "mysql-server"
 
 // Launch is what that command is told.
 type Launch struct {
-	Program string // path of mariadbd
-	Config  string // path of its configuration
-	Data    string // its data directory
-	Run     string // where its marks are
+	Program string     // path of mariadbd
+	Config  string     // path of its configuration; that of a server which begins the cluster is beside it
+	Data    string     // its data directory
+	Run     string     // where its marks are
+	Address netip.Addr // where it listens
+	Reserve string     // file that keeps room for this
 }
+
+// Ports for receiving all the data, below those of Galera.
+const (
+	receivePort  = 4444
+	receivePorts = 100
+)
 
 // Marks in the server's run directory.
 const (
@@ -37,10 +47,10 @@ const (
 // Begin takes the place of this process by the server. It finds out what the data has, and has the server begin the
 // cluster when there is a token for just that, which it takes away before. It does not return without an error.
 func (l Launch) Begin(ctx context.Context, log *slog.Logger) error {
-	if err := l.forget(launchedFile); err != nil {
+	if err := errors.Join(l.forget(launchedFile), giveReserve(l.Reserve)); err != nil {
 		return err
 	}
-	args := []string{l.Program, "--defaults-file=" + l.Config}
+	args := []string{l.Program, "--defaults-file=" + l.Config, "--wsrep-sst-receive-address=" + l.receiveAt()}
 	p, conclusive, err := readPosition(l.Data)
 	if err == nil && !conclusive {
 		if p, err = recoverPosition(ctx, l.Program, l.Config, host.User{}); err == nil {
@@ -61,6 +71,7 @@ func (l Launch) Begin(ctx context.Context, log *slog.Logger) error {
 		if err := allowBootstrap(l.Data); err != nil {
 			return fmt.Errorf("begin the cluster: %w", err)
 		}
+		args[1] = "--defaults-file=" + filepath.Join(filepath.Dir(l.Config), beginConf)
 		args = append(args, "--wsrep-new-cluster")
 	}
 	log.Info("the database server starts", "position", string(p), "begins", begin)
@@ -68,6 +79,12 @@ func (l Launch) Begin(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("note the launch: %w", err)
 	}
 	return fmt.Errorf("run %s: %w", l.Program, syscall.Exec(l.Program, args, os.Environ()))
+}
+
+// receiveAt gives where all the data of another machine is received, at a port that the launch before hardly had: the machine that gave to a server which
+// was killed goes on for 10 s, and what came of that would be taken for the beginning of the next transfer, again and again.
+func (l Launch) receiveAt() string {
+	return netip.AddrPortFrom(l.Address, receivePort+uint16(rand.N(receivePorts))).String() //nolint:gosec // it need not be hard to guess
 }
 
 // takeToken tells whether there is a token for this position. There is none afterwards, also after a loss of power.

@@ -41,15 +41,16 @@ func TestMain(m *testing.M) {
 
 func beProgram(name string, args []string) error {
 	var l Launch
-	var listen, socket string
+	var listen, socket, address string
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	for into, option := range map[*string]string{&l.Program: "program", &l.Config: "config", &l.Data: "data", &l.Run: "run", &listen: "listen", &socket: "socket"} {
+	for into, option := range map[*string]string{&l.Program: "program", &l.Config: "config", &l.Data: "data", &l.Run: "run", &listen: "listen", &socket: "socket", &address: "address", &l.Reserve: "reserve"} {
 		f.StringVar(into, option, "", "")
 	}
 	if err := f.Parse(args); err != nil {
 		return err
 	}
 	if name == LaunchCommand {
+		l.Address = netip.MustParseAddr(address)
 		return l.Begin(context.Background(), slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	}
 	return ServeCheck(context.Background(), netip.MustParseAddrPort(listen), socket)

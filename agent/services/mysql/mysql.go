@@ -45,6 +45,7 @@ const (
 type Half struct {
 	reloaded time.Time // when HAProxy was last told to take over a configuration
 	served   int       // the HAProxy that has seen a server that can be used
+	counted  int       // the server that was seen to count in the cluster
 }
 
 var (

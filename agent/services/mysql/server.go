@@ -25,6 +25,7 @@ var files embed.FS
 
 const (
 	serverConf     = "my.cnf"
+	beginConf      = "begin.cnf" // the same of a server that begins the cluster
 	proxyConf      = "haproxy.cfg"
 	dataDir        = "data"       // of the server, on the volume
 	newDataDir     = "data.new"   // while it is made
@@ -41,6 +42,7 @@ type serverValues struct {
 	Members                                   []netip.Addr
 	BufferPool, Connections, Packet, Long     int64
 	Slow                                      string
+	Weight                                    int // what it counts in the cluster when it is started
 }
 
 func (s *Half) applyServer(ctx context.Context, h *host.Host, p paths, n service.Node, want api.MySQLConfig) error {
@@ -54,15 +56,17 @@ func (s *Half) applyServer(ctx context.Context, h *host.Host, p paths, n service
 	if err := s.makeData(ctx, h, p); err != nil {
 		return err
 	}
-	text, err := renderServer(h, p, n, want)
-	if err != nil {
-		return err
+	// A server that runs takes over what can be changed by Status, and the rest when it is next started.
+	for name, weight := range map[string]int{serverConf: 0, beginConf: 1} {
+		text, err := renderServer(h, p, n, want, weight)
+		if err != nil {
+			return err
+		}
+		if err := conf.Install(h, conf.File{Name: configDir + "/" + name, Text: text, Mode: 0o644}); err != nil {
+			return err
+		}
 	}
 	if err := h.Logs().Make(slowLog, p.user); err != nil {
-		return err
-	}
-	// A server that runs takes over what can be changed by Status, and the rest when it is next started.
-	if err := conf.Install(h, conf.File{Name: configDir + "/" + serverConf, Text: text, Mode: 0o644}); err != nil {
 		return err
 	}
 	err = h.Service().Ensure(ctx, host.Program{
@@ -80,7 +84,7 @@ func (s *Half) applyServer(ctx context.Context, h *host.Host, p paths, n service
 	}
 	return h.Service().Ensure(ctx, host.Program{
 		Name: mysqld, Path: h.Self(), User: p.user, Grace: stopTime, Stop: syscall.SIGTERM, Keep: true,
-		Args: []string{LaunchCommand, "--program", program, "--config", filepath.Join(p.config, serverConf), "--data", h.State().Path(p.volume + "/" + dataDir), "--run", p.run},
+		Args: []string{LaunchCommand, "--program", program, "--config", filepath.Join(p.config, serverConf), "--data", h.State().Path(p.volume + "/" + dataDir), "--run", p.run, "--address", want.Listen.Addr().String(), "--reserve", h.State().Path(p.volume + "/" + reserveFile)},
 	})
 }
 
@@ -132,6 +136,9 @@ func (s *Half) lookAtData(ctx context.Context, h *host.Host, p paths, program st
 	}
 	if state, asked := h.Service().State(mysqld); asked && state.PID != 0 {
 		return nil // it runs, and knows best
+	}
+	if err := giveReserve(h.State().Path(p.volume + "/" + reserveFile)); err != nil {
+		return err
 	}
 	found, err := recoverPosition(ctx, program, filepath.Join(p.config, serverConf), p.user)
 	if err != nil {
@@ -224,7 +231,7 @@ func (s *Half) makeData(ctx context.Context, h *host.Host, p paths) error {
 	return h.State().Rename(beside, at)
 }
 
-func renderServer(h *host.Host, p paths, n service.Node, want api.MySQLConfig) ([]byte, error) {
+func renderServer(h *host.Host, p paths, n service.Node, want api.MySQLConfig, weight int) ([]byte, error) {
 	set, err := readSettings(want.Settings)
 	if err != nil {
 		return nil, err
@@ -234,7 +241,7 @@ func renderServer(h *host.Host, p paths, n service.Node, want api.MySQLConfig) (
 	return render(serverConf, serverValues{
 		Data: below(dataDir), Run: p.run, Temp: below("temp"), Files: below("files"), SlowLog: h.Logs().Path(slowLog), Provider: galera,
 		Cluster: want.Cluster, Node: string(n.ID), Address: want.Listen.Addr(), Port: want.Listen.Port(), Members: want.Members,
-		BufferPool: set.bufferPool, Connections: set.connections, Packet: set.packet, Long: set.long, Slow: slow,
+		BufferPool: set.bufferPool, Connections: set.connections, Packet: set.packet, Long: set.long, Slow: slow, Weight: weight,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,7 @@ type standing struct {
 	local   int    // wsrep_local_state
 	primary bool
 	ready   bool // it takes statements
+	outside bool // it has left the cluster for good, since it could not apply a change that the others have applied
 	size    int
 	uuid    string // of the cluster
 	own     string // UUID of the history that it has
@@ -69,7 +71,7 @@ func (s standing) usable() bool {
 func askStanding(ctx context.Context, db *sql.DB) (s standing, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	rows, err := db.QueryContext(ctx, `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_local_state', 'wsrep_local_state_comment', 'wsrep_cluster_status', 'wsrep_ready',
+	rows, err := db.QueryContext(ctx, `SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_local_state', 'wsrep_local_state_comment', 'wsrep_cluster_status', 'wsrep_ready', 'wsrep_connected',
 		'wsrep_cluster_size', 'wsrep_cluster_state_uuid', 'wsrep_local_state_uuid', 'wsrep_last_committed', 'wsrep_local_recv_queue', 'Queries')`)
 	if err != nil {
 		return standing{}, fmt.Errorf("ask the database server: %w", err)
@@ -90,6 +92,8 @@ func askStanding(ctx context.Context, db *sql.DB) (s standing, err error) {
 			s.primary = value == "Primary"
 		case "wsrep_ready":
 			s.ready = value == "ON"
+		case "wsrep_connected":
+			s.outside = value == "OFF"
 		case "wsrep_cluster_size":
 			s.size = n
 		case "wsrep_cluster_state_uuid":
@@ -118,7 +122,7 @@ func askServer(ctx context.Context, p paths) (s standing, err error) {
 	return s, err
 }
 
-// promote makes what is left of a cluster take changes again.
+// promote makes what is left of a cluster take changes again. One that has not had a say in it yet gets it.
 func promote(ctx context.Context, p paths) error {
 	return withServer(ctx, p, func(ctx context.Context, db *sql.DB) error {
 		ctx, cancel := context.WithTimeout(ctx, askTime)
@@ -126,6 +130,24 @@ func promote(ctx context.Context, p paths) error {
 		if _, err := db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=1'"); err != nil {
 			return fmt.Errorf("begin the cluster with what is left of it: %w", err)
 		}
-		return nil
+		return ensureCounted(ctx, db)
 	})
+}
+
+var counted = regexp.MustCompile(`\bpc\.weight = 1\b`)
+
+// ensureCounted has the server count when the cluster finds out whether it sees most of itself. A server is started without that:
+// one that dies while it receives the data must not stop the machine that gives it.
+func ensureCounted(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	var options string
+	err := db.QueryRowContext(ctx, "SELECT @@wsrep_provider_options").Scan(&options)
+	if err == nil && !counted.MatchString(options) {
+		_, err = db.ExecContext(ctx, "SET GLOBAL wsrep_provider_options = 'pc.weight=1'")
+	}
+	if err != nil {
+		return fmt.Errorf("have the server count in the cluster: %w", err)
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"conpaas/agent/host"
@@ -117,6 +118,11 @@ func (s *Half) serverStatus(ctx context.Context, h *host.Host, n service.Node, p
 	if trouble == nil {
 		status.State, status.Reason = s.judge(ctx, p, h, want, now, state)
 	}
+	if full, err := room(h, p, &facts); err != nil {
+		status.State, status.Reason = api.RoleFailed, err.Error()
+	} else if full != "" {
+		status.Reason = strings.TrimPrefix(status.Reason+"; "+full, "; ")
+	}
 	status.Facts = encode(facts)
 	return status
 }
@@ -139,6 +145,13 @@ func answering(f api.MySQLFacts, now standing) api.MySQLFacts {
 
 // judge tells how a server is that answers.
 func (s *Half) judge(ctx context.Context, p paths, h *host.Host, want *api.MySQLConfig, now standing, state host.ProgramState) (api.RoleState, string) {
+	if now.outside { // it comes back when it is started again
+		_ = h.Service().Signal(mysqld, syscall.SIGTERM) // of one that has just ended
+		return api.RoleStarting, "the database could not apply a change, and gets all the data again"
+	}
+	if err := takeReserve(h, p); err != nil {
+		return api.RoleFailed, err.Error()
+	}
 	switch {
 	case !now.primary:
 		return api.RoleStarting, fmt.Sprintf("the database does not take changes: it sees %d of the machines, which is not most of the cluster", now.size)
@@ -146,6 +159,9 @@ func (s *Half) judge(ctx context.Context, p paths, h *host.Host, want *api.MySQL
 		return api.RoleStarting, "the database is " + now.state
 	}
 	err := withServer(ctx, p, func(ctx context.Context, db *sql.DB) error {
+		if err := s.count(ctx, db, state.PID); err != nil {
+			return err
+		}
 		if err := ensureAccount(ctx, db, want.Password.Reveal()); err != nil {
 			return err
 		}
@@ -155,6 +171,18 @@ func (s *Half) judge(ctx context.Context, p paths, h *host.Host, want *api.MySQL
 		return api.RoleStarting, err.Error()
 	}
 	return api.RoleReady, ""
+}
+
+// count has a server that has all the data count in its cluster, before the manager half hears that it can be used.
+func (s *Half) count(ctx context.Context, db *sql.DB, pid int) error {
+	if s.counted == pid {
+		return nil
+	}
+	err := ensureCounted(ctx, db)
+	if err == nil {
+		s.counted = pid
+	}
+	return err
 }
 
 // takenOverFile tells which process has which settings.

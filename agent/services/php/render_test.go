@@ -55,8 +55,12 @@ func TestHostileSettingsAreRefused(t *testing.T) {
 		}
 	}
 	for _, c := range [][2]string{
-		{"memory_limit", "5G"}, {"memory_limit", "15M"}, {"memory_limit", "9999999999G"},
-		{"max_execution_time", "3601"}, {"max_execution_time", "0"}, {"max_execution_time", "+5"},
+		{"memory_limit", "5G"},
+		{"memory_limit", "15M"},
+		{"memory_limit", "9999999999G"},
+		{"max_execution_time", "3601"},
+		{"max_execution_time", "0"},
+		{"max_execution_time", "+5"},
 		{"disable_functions", "a\"\nallow_url_include=On"},
 	} {
 		try(c[0], c[1])

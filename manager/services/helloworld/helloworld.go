@@ -1,5 +1,5 @@
-// Package helloworld is the manager half of the service that serves one web page per machine: the template for
-// authors of services.
+// Package helloworld is the manager half of the service that serves one web page per machine.
+// It is the template for authors of services.
 //
 // It is a pure function; everything that touches a machine is in the agent half.
 package helloworld

@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -109,10 +110,13 @@ func (f *fleet) config(m *machine) service.Config {
 		return service.Config{Roles: []api.RoleSpec{f.proxy(m)}}
 	}
 	c := service.Config{Roles: []api.RoleSpec{f.server(m)}}
-	if !f.replaced() {
-		c.Roles = append(c.Roles, f.proxy(m))
-	} else if m.proxy != "" && m.proxy != api.RoleDrained {
+	has := m.proxy != "" && m.proxy != api.RoleDrained
+	switch {
+	case f.replaced() && has:
 		f.unfinished = true
+	case f.replaced(), !has && !slices.Contains(f.servers.stay, m): // one that goes begins nothing
+	default:
+		c.Roles = append(c.Roles, f.proxy(m))
 	}
 	return c
 }
@@ -167,15 +171,22 @@ func (f *fleet) proxy(m *machine) api.RoleSpec {
 // listed are the machines that proxies may send connections to, oldest first: those that stay, and those that go while they are still needed.
 // Whether a machine can be used now its own check program tells.
 func (f *fleet) listed() []*machine {
-	all := choose(f.members, func(m *machine) bool { return slices.Contains(f.servers.stay, m) || !m.Draining() || !f.spared(m) })
+	all := choose(f.members, func(m *machine) bool { return slices.Contains(f.servers.stay, m) || !m.Draining() || !f.spared() })
 	slices.SortFunc(all, func(a, b *machine) int { return service.ByAge(a.ID, b.ID) })
 	return all
 }
 
-// spared tells whether a machine that goes is not needed: one that stays has all the data. One that says itself that it has
-// no database any more is needed for nothing.
-func (f *fleet) spared(m *machine) bool {
-	return slices.ContainsFunc(f.servers.stay, (*machine).works) || m.server == api.RoleDrained
+// spared tells whether a machine that goes is not needed: one that stays has all the data. Until it is removed it may be needed again.
+func (f *fleet) spared() bool { return slices.ContainsFunc(f.servers.stay, (*machine).works) }
+
+// full tells of a machine whose volume has no room for changes, "" where there is none.
+func (f *fleet) full() string {
+	for _, m := range f.servers.stay {
+		if m.Connected && m.facts.Full {
+			return fmt.Sprintf("changes may be refused: the volume of %s is full; drop or truncate tables, or move to larger volumes", m.ID)
+		}
+	}
+	return ""
 }
 
 // users are the machines whose proxies must have left a machine that goes before it ends its database.

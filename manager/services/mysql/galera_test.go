@@ -23,7 +23,18 @@ type database struct {
 // view is a cluster that takes changes, or did so last.
 type view struct {
 	members []*box
-	lost    bool // it takes no changes
+	counts  map[*box]bool // which of them have a say: those whose agent has seen that they have all the data
+	lost    bool          // it takes no changes
+}
+
+// weight is how many of some machines have a say in the cluster.
+func (v *view) weight(of []*box) (n int) {
+	for _, m := range of {
+		if v.counts[m] {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *box) answers() bool { return b.process && b.view != nil }
@@ -96,7 +107,10 @@ func (w *world) apply(b *box, killed bool) {
 // end ends a server that is told to, which the others hear.
 func (w *world) end(b *box) {
 	if b.primary() {
-		b.view.members = slices.DeleteFunc(slices.Clone(b.view.members), func(m *box) bool { return m == b })
+		v := b.view
+		rest := slices.DeleteFunc(slices.Clone(v.members), func(m *box) bool { return m == b })
+		v.lost = 2*v.weight(rest)+v.weight([]*box{b}) <= v.weight(v.members)
+		v.members = rest
 	}
 	b.process, b.begins, b.view = false, false, nil
 }
@@ -133,13 +147,15 @@ func (w *world) begin(b *box, members []*box) {
 	}
 	w.say("%s begins a cluster of %d at %s", b.info.ID, len(members), b.position())
 	w.form(members)
+	b.view.counts[b] = true
 }
 
 // form makes one cluster of machines, all of which get what the most advanced one has.
 func (w *world) form(members []*box) {
 	best := slices.MaxFunc(members, func(a, b *box) int { return int(a.changes - b.changes) })
-	v := &view{members: members}
+	v := &view{members: members, counts: map[*box]bool{}}
 	for _, m := range members {
+		v.counts[m] = m.view != nil && m.view.counts[m]
 		if m.history != "" && m.history != best.history {
 			w.fail("%s throws away %s", m.info.ID, m.position())
 		}
@@ -164,12 +180,12 @@ func (w *world) gather() {
 				mates = append(mates, m)
 			}
 		}
-		if b.view.lost = 2*len(mates) <= len(b.view.members); !b.view.lost && len(mates) < len(b.view.members) {
+		if b.view.lost = 2*b.view.weight(mates) <= b.view.weight(b.view.members); !b.view.lost && len(mates) < len(b.view.members) {
 			rest := slices.DeleteFunc(slices.Clone(b.view.members), func(m *box) bool { return slices.Contains(mates, m) })
 			w.form(mates)
 			for _, m := range rest { // they know the cluster as it was
 				if m.view != nil {
-					m.view = &view{members: append(slices.Clone(rest), mates...), lost: true}
+					m.view = &view{members: append(slices.Clone(rest), mates...), counts: m.view.counts, lost: true}
 				}
 			}
 		}

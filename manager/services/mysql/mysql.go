@@ -60,6 +60,9 @@ func (Half) Plan(in service.Input) service.Plan {
 	if p.State != api.StateRunning && f.blocked != "" {
 		p.Reason = f.blocked
 	}
+	if full := f.full(); p.State == api.StateRunning && full != "" {
+		p.Reason = full
+	}
 	if p.State == api.StateRunning && f.unfinished {
 		p.State, p.Reason = api.StateAdapting, "its machines are changing who takes connections"
 	}
@@ -67,14 +70,16 @@ func (Half) Plan(in service.Input) service.Plan {
 }
 
 // release says what becomes of the machines that go. A database works on until the director has recorded that it goes, one that stays
-// has all the data, and no proxy uses it.
+// has all the data, and no proxy uses it. They end one after another: of two that leave a cluster at once the second may look lost to
+// the others, which are not most of the cluster then.
 func (f *fleet) release(p *service.Plan) {
+	var before []api.NodeID
 	for _, m := range slices.Concat(f.servers.leave, f.proxies.leave) {
 		rest := service.Config{}
 		if m.Role == api.RoleMySQL {
-			rest.After = f.users(m)
+			rest.After = slices.Concat(f.users(m), before)
 		}
-		if m.Joined() && (!m.Draining() || m.Role == api.RoleMySQL && !f.spared(m) || m.Role == api.RoleGLB && !f.relieved()) {
+		if m.Joined() && (!m.Draining() || m.Role == api.RoleMySQL && !f.spared() || m.Role == api.RoleGLB && !f.relieved()) {
 			p.Nodes[m.ID] = f.config(m)
 			p.Drain = append(p.Drain, m.ID)
 			continue
@@ -82,8 +87,11 @@ func (f *fleet) release(p *service.Plan) {
 		p.Nodes[m.ID] = rest
 		if f.in.Gone(m.Node, rest) {
 			p.Delete = append(p.Delete, m.ID)
-		} else {
-			p.Drain = append(p.Drain, m.ID)
+			continue
+		}
+		p.Drain = append(p.Drain, m.ID)
+		if m.Role == api.RoleMySQL && m.Connected {
+			before = append(before, m.ID)
 		}
 	}
 }

@@ -137,6 +137,84 @@ func TestMachinesLeave(t *testing.T) {
 	}
 }
 
+// A machine that goes takes no connections for its last moments, though no machine of role glb does any more.
+func TestMachinesThatGoBeginNothing(t *testing.T) {
+	w := settled(t, 3, 1)
+	w.spec.Nodes = map[api.Role]int{api.RoleMySQL: 1, api.RoleGLB: 0}
+	w.quiet()
+	if err := w.done(); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range w.said {
+		if strings.Contains(line, "glb") && (strings.HasPrefix(line, "send n2:") || strings.HasPrefix(line, "send n3:")) {
+			t.Error(line)
+		}
+	}
+}
+
+// Machines that go end their databases one after another.
+func TestMachinesLeaveInTurn(t *testing.T) {
+	w := settled(t, 4, 0)
+	w.spec.Nodes[api.RoleMySQL] = 1
+	w.push()
+	w.direct()
+	for left := 4; left > 1; left-- {
+		for range 5 { // as far as it goes while nobody ends
+			w.push()
+			for _, b := range w.living() {
+				if len(b.sent) > 0 && b.sent[0].server != nil {
+					w.apply(b, false)
+				}
+				w.report(b)
+			}
+		}
+		ending := slices.DeleteFunc(w.living(), func(b *box) bool { return len(b.sent) == 0 })
+		if len(ending) != 1 || len(w.living()) != left {
+			t.Fatalf("%d of %d machines are told to end: %s", len(ending), left, strings.Join(w.said, "\n"))
+		}
+		w.apply(ending[0], false)
+		w.report(ending[0])
+		w.push()
+		w.direct()
+	}
+	w.quiet()
+	if err := w.done(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A machine that has ended its database is needed again when the one that stays is lost before it is removed.
+func TestTheLastThatHasTheData(t *testing.T) {
+	w := settled(t, 2, 0)
+	w.spec.Nodes[api.RoleMySQL] = 1
+	leaving := w.machines["n2"]
+	for range 3 {
+		w.push()
+		w.plan.Delete = nil // the director is slow
+		w.direct()
+		for _, b := range w.living() {
+			for len(b.sent) > 0 {
+				w.apply(b, false)
+			}
+			w.report(b)
+		}
+	}
+	if leaving.process {
+		t.Fatal("it has not ended its database", w.said)
+	}
+	first := w.machines["n1"]
+	w.crash(first)
+	first.changes-- // it had not written down the last change
+	w.report(first)
+	w.quiet()
+	if err := w.done(); err != nil {
+		t.Fatal(err, w.said)
+	}
+	if first.changes != leaving.changes || w.machines["n2"] != nil {
+		t.Errorf("the data has %d changes, %d were acknowledged: %s", first.changes, leaving.changes, strings.Join(w.said, "\n"))
+	}
+}
+
 func TestChoose(t *testing.T) {
 	w := settled(t, 3, 1)
 	choose := func(action string) (api.NodeID, error) { return Half{}.Choose(w.input(), action) }

@@ -181,7 +181,14 @@ func (w *world) report(b *box) {
 	if b.runs == nil {
 		return
 	}
-	state(api.RoleMySQL, b.runs.server != nil, b.primary(), w.facts(b))
+	if b.primary() { // before it says so
+		b.view.counts[b] = true
+	}
+	var facts any = struct{}{}
+	if b.runs.server != nil {
+		facts = w.facts(b)
+	}
+	state(api.RoleMySQL, b.runs.server != nil, b.primary(), facts)
 	state(api.RoleGLB, b.runs.proxy != nil, true, struct{}{})
 }
 

@@ -1,4 +1,8 @@
-package helloworld
+// Package page is a small web server of the agent's own program. It stands in for a program that serves a page where a machine has no
+// network of its own (runtime "process", for tests and benchmarks).
+//
+// It knows nothing of what is on the page and of who has made it.
+package page
 
 import (
 	"context"
@@ -12,26 +16,27 @@ import (
 	"conpaas/agent/host"
 )
 
-// pageServer is the name of the agent's own server and of the hidden command that is its body.
-const pageServer = "page"
+// Name is that of the program, under which it is supervised and logs, and of the hidden command of the agent that calls Serve. The
+// command takes --root, --file and, once or more, --listen.
+const Name = "page"
 
-// PageCommand is the hidden command of the agent's program that calls ServePage. It takes --root and, once or
-// more, --listen.
-const PageCommand = pageServer
+// maxPage is in bytes.
+const maxPage = 1 << 20
 
-func pageProgram(h *host.Host, want config) host.Program {
-	args := []string{PageCommand, "--root", h.Root()}
-	for _, l := range want.listen {
+// Program gives the server of a file below the host's state directory.
+func Program(h *host.Host, file string, listen []netip.AddrPort) host.Program {
+	args := []string{Name, "--root", h.Root(), "--file", file}
+	for _, l := range listen {
 		args = append(args, "--listen", l.String())
 	}
-	return host.Program{Name: pageServer, Path: h.Self(), Args: args, Grace: 10 * time.Second}
+	return host.Program{Name: Name, Path: h.Self(), Args: args, Grace: 10 * time.Second}
 }
 
-// ServePage serves the page on the addresses until ctx ends and the requests in flight have ended.
-func ServePage(ctx context.Context, h *host.Host, listen []netip.AddrPort) error {
+// Serve serves the file as / on the addresses until ctx ends and the requests in flight have ended.
+func Serve(ctx context.Context, h *host.Host, file string, listen []netip.AddrPort) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		data, err := h.State().Read(pageFile, 1<<20)
+		data, err := h.State().Read(file, maxPage)
 		if err != nil {
 			http.Error(w, "the page is not there", http.StatusServiceUnavailable)
 			return
