@@ -121,12 +121,17 @@ func TestStopEndsTheWholeSession(t *testing.T) {
 // A program that does not hear the first time that it is to end, since it is still starting, is asked again.
 func TestStopIsAskedForAgain(t *testing.T) {
 	h := hosttest.New(t)
-	p := host.Program{
-		Name: "web", Path: "/bin/sh", Stop: syscall.SIGUSR1, Grace: time.Hour,
-		Args: []string{"-c", "trap '' USR1; sleep 1; trap 'exit 0' USR1; while :; do sleep 0.1; done"},
+	deaf := filepath.Join(hosttest.Root(t), "deaf")
+	if err := syscall.Mkfifo(deaf, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	pid := ensure(t, h, p)
-	await(t, h, "web", "it is deaf", func(host.ProgramState) bool { return len(inSession(t, pid)) == 2 })
+	ensure(t, h, host.Program{
+		Name: "web", Path: "/bin/sh", Stop: syscall.SIGUSR1, Grace: time.Hour,
+		Args: []string{"-c", "trap '' USR1; echo > " + deaf + "; sleep 1; trap 'exit 0' USR1; while :; do sleep 0.1; done"},
+	})
+	if _, err := os.ReadFile(deaf); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	if err := h.Service().Stop(ctx, "web"); err != nil {
