@@ -218,6 +218,23 @@ func TestLeftoversOfADeadLeader(t *testing.T) {
 	}
 }
 
+// Several programs may write one log, and none of their own then.
+func TestProgramsThatShareALog(t *testing.T) {
+	h := hosttest.New(t)
+	for _, name := range []string{"one", "two"} {
+		p := sleeper(name, name)
+		p.Log = "both"
+		ensure(t, h, p)
+	}
+	await(t, h, "two", "both have written", func(host.ProgramState) bool {
+		text, err := h.Logs().Tail("both", 10)
+		return err == nil && strings.Contains(string(text), "one ") && strings.Contains(string(text), "two ")
+	})
+	if names, err := h.Logs().Names(); err != nil || strings.Join(names, " ") != "both" {
+		t.Errorf("there are the logs %v, %v", names, err)
+	}
+}
+
 // A program of another user than the agent's is started, adopted and replaced like any other.
 func TestProgramOfAnotherUser(t *testing.T) {
 	h := hosttest.New(t)
