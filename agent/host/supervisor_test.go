@@ -64,6 +64,8 @@ func await(t *testing.T, h *host.Host, name, what string, f func(host.ProgramSta
 	t.Helper()
 	timer := time.NewTimer(30 * time.Second)
 	defer timer.Stop()
+	ticker := time.NewTicker(10 * time.Millisecond) // what a program does is no change of its state
+	defer ticker.Stop()
 	for {
 		state, _ := h.Service().State(name)
 		if f(state) {
@@ -71,6 +73,7 @@ func await(t *testing.T, h *host.Host, name, what string, f func(host.ProgramSta
 		}
 		select {
 		case <-h.Service().Changed():
+		case <-ticker.C:
 		case <-timer.C:
 			t.Fatalf("this did not happen: %s; the last state: %+v", what, state)
 		}
