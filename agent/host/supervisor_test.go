@@ -65,6 +65,8 @@ func await(t *testing.T, h *host.Host, name, what string, f func(host.ProgramSta
 	t.Helper()
 	timer := time.NewTimer(30 * time.Second)
 	defer timer.Stop()
+	ticker := time.NewTicker(10 * time.Millisecond) // what a program does is no change of its state
+	defer ticker.Stop()
 	for {
 		state, _ := h.Service().State(name)
 		if f(state) {
@@ -72,6 +74,7 @@ func await(t *testing.T, h *host.Host, name, what string, f func(host.ProgramSta
 		}
 		select {
 		case <-h.Service().Changed():
+		case <-ticker.C:
 		case <-timer.C:
 			t.Fatalf("this did not happen: %s; the last state: %+v", what, state)
 		}
@@ -237,6 +240,23 @@ func TestLeftoversOfADeadLeader(t *testing.T) {
 				t.Errorf("%v are left of the old session", left)
 			}
 		})
+	}
+}
+
+// Several programs may write one log, and none of their own then.
+func TestProgramsThatShareALog(t *testing.T) {
+	h := hosttest.New(t)
+	for _, name := range []string{"one", "two"} {
+		p := sleeper(name, name)
+		p.Log = "both"
+		ensure(t, h, p)
+	}
+	await(t, h, "two", "both have written", func(host.ProgramState) bool {
+		text, err := h.Logs().Tail("both", 10)
+		return err == nil && strings.Contains(string(text), "one ") && strings.Contains(string(text), "two ")
+	})
+	if names, err := h.Logs().Names(); err != nil || strings.Join(names, " ") != "both" {
+		t.Errorf("there are the logs %v, %v", names, err)
 	}
 }
 

@@ -149,3 +149,26 @@ func TestMkdirAndRename(t *testing.T) {
 		t.Errorf("Space = %d of %d, %v", free, total, err)
 	}
 }
+
+// A link is another name of the file, inside the tree.
+func TestLink(t *testing.T) {
+	tree, err := openTree(t.TempDir(), 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	if _, err := tree.Write("a", []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Link("a", "b"); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := tree.Read("b", 10); err != nil || string(data) != "text" {
+		t.Errorf("%q, %v", data, err)
+	}
+	for _, to := range []string{"b", "../b", "none/b"} {
+		if err := tree.Link("a", to); err == nil {
+			t.Errorf("a link to %s is made", to)
+		}
+	}
+}
