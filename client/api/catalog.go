@@ -156,7 +156,7 @@ var catalogue = []ServiceKind{
 			{Name: "max_post_size", Help: "Largest form that Tomcat reads into parameters", Default: "8M", Kind: SettingSize, Min: "1K", Max: "1G"},
 			{Name: RequestTimeout, Help: "Seconds that a request may say nothing", Default: "60", Kind: SettingNumber, Min: "1", Max: "3600"},
 		},
-		Hosting: true,
+		Code: true, Hosting: true,
 		Secrets: []SecretKind{{Name: "sessions", Help: "By which the machines use the store of the sessions"}},
 	},
 	{
