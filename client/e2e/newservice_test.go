@@ -32,7 +32,7 @@ func TestNewService(t *testing.T) {
 	do("go", "test", "./manager/services", "./manager/services/notice", "./agent/services/notice")
 	do("go", "test", "./client/command", "-run", "Help|Example|Noun|Program")
 	do("go", "vet", "./client/api", "./client/command", "./manager/services/notice", "./agent/services/notice")
-	out := do("go", "test", "./client/e2e", "-run", "^(TestArchitecture.*|TestStoryContainer)$/^(notice)?$", "-count=1", "-v")
+	out := do("env", "CGO_ENABLED=1", "go", "test", "./client/e2e", "-run", "^(TestArchitecture.*|TestStoryContainer)$/^(notice)?$", "-count=1", "-v")
 	for _, passed := range []string{"--- PASS: TestArchitectureServiceTypes", "--- PASS: TestStoryContainer/notice"} {
 		if !strings.Contains(out, passed) {
 			t.Errorf("there is no %q in:\n%s", passed, out)

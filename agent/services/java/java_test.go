@@ -104,6 +104,21 @@ func TestJava(t *testing.T) {
 		t.Errorf("beside a slow request: %q", text)
 	}
 	<-first
+
+	// A visitor who knows a new session before the request that has begun it ends waits for that.
+	c = client(t)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+m.at(proxyPort).String()+"/count?early=1&slow=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := c.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if text := m.page(c, "/count"); !strings.HasPrefix(text, "2 ") {
+		t.Errorf("beside the request that begins the session: %q", text)
+	}
 }
 
 // What cannot be used is refused with its reason, and the old version serves on.

@@ -327,6 +327,7 @@ public class Count extends HttpServlet {
 	protected void doGet(HttpServletRequest q, HttpServletResponse r) throws java.io.IOException {
 		HttpSession s = q.getSession();
 		if (q.getParameter("end") != null) { s.invalidate(); return; }
+		if (q.getParameter("early") != null) r.flushBuffer();
 		if (q.getParameter("slow") != null) try { Thread.sleep(1500); } catch (InterruptedException e) { throw new RuntimeException(e); }
 		Integer n = (Integer) s.getAttribute("n");
 		s.setAttribute("n", n = n == null ? 1 : n + 1);

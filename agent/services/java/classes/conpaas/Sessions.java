@@ -98,7 +98,8 @@ public final class Sessions extends StandardManager {
         if (id == null || visit == null || visit.locks.containsKey(id)) {
             return super.findSession(id);
         }
-        if (((Long) visit.store().ask("EXISTS", KEY + id)) == 0) { // any word may come as an id: nothing is locked for it
+        // Any word may come as an id, and nothing is locked for it. A new session has its lock before it is kept.
+        if (((Long) visit.store().ask("EXISTS", KEY + id, KEY + id + LOCK)) == 0) {
             return null;
         }
         hold(visit, id);
