@@ -28,6 +28,9 @@ type haproxyValues struct {
 }
 
 func (s *Half) applyHAProxy(ctx context.Context, p Site, n service.Node, want api.HostingProxyConfig) error {
+	if err := s.reach(ctx, p, haproxy.Name, want.Webs); err != nil {
+		return err
+	}
 	if _, err := p.Host.State().Write(p.Config()+"/"+versionMap, []byte(mapKey+" "+want.Version+"\n"), 0o644); err != nil {
 		return err
 	}

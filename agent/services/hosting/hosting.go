@@ -54,6 +54,8 @@ type Half struct {
 	job      *job                 // nil while no version is prepared
 	reloaded map[string]time.Time // program: when it was last told to take over a configuration
 	quiet    time.Time            // since when a backend that is to go has nothing in flight; zero while it has
+	waiting  map[string]time.Time // program: since when new servers of its cannot be reached
+	patience time.Duration        // how long that is waited for
 }
 
 var (
@@ -71,6 +73,7 @@ func New(kind Kind) *Half {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		Keep: keepTime, limits: limits{unpack: unpackTime, check: checkTime, slice: sliceTime}, reloaded: map[string]time.Time{},
+		waiting: map[string]time.Time{}, patience: reachTime,
 	}
 }
 

@@ -117,6 +117,9 @@ type webValues struct {
 }
 
 func (s *Half) applyWeb(ctx context.Context, p Site, want api.HostingWebConfig) error {
+	if err := s.reach(ctx, p, nginx, want.Backends); err != nil {
+		return err
+	}
 	versions, err := Usable(p)
 	if err != nil {
 		return err

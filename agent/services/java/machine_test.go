@@ -281,7 +281,7 @@ func oldAPI(t *testing.T) string {
 		"javax/servlet/ServletException.java":         "package javax.servlet; public class ServletException extends Exception {}",
 		"javax/servlet/http/HttpSession.java":         "package javax.servlet.http; public interface HttpSession { Object getAttribute(String n); void setAttribute(String n, Object v); boolean isNew(); void invalidate(); String getId(); }",
 		"javax/servlet/http/HttpServletRequest.java":  "package javax.servlet.http; public interface HttpServletRequest { HttpSession getSession(); String getRemoteAddr(); String getScheme(); String getParameter(String n); }",
-		"javax/servlet/http/HttpServletResponse.java": "package javax.servlet.http; public interface HttpServletResponse { java.io.PrintWriter getWriter() throws java.io.IOException; }",
+		"javax/servlet/http/HttpServletResponse.java": "package javax.servlet.http; public interface HttpServletResponse { java.io.PrintWriter getWriter() throws java.io.IOException; void flushBuffer() throws java.io.IOException; }",
 		"javax/servlet/http/HttpServlet.java": "package javax.servlet.http; public abstract class HttpServlet implements javax.servlet.Servlet {" +
 			" protected void doGet(HttpServletRequest q, HttpServletResponse r) throws javax.servlet.ServletException, java.io.IOException {} public void init() throws javax.servlet.ServletException {} }",
 	}
