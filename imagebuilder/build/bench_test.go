@@ -16,7 +16,7 @@ import (
 // benched gives the recipe of a virtual machine with PHP and MySQL.
 func benched(b *testing.B, format string) recipe.Recipe {
 	b.Helper()
-	c, err := recipe.Parse([]byte("[image]\nformat = " + format + "\n[services]\nhelloworld = off\n"))
+	c, err := recipe.Parse([]byte("[image]\nformat = " + format + "\n[services]\nhelloworld = off\njava = off\ngeneric = off\n"))
 	if err != nil {
 		b.Fatal(err)
 	}
