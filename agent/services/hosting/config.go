@@ -2,7 +2,6 @@ package hosting
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -44,11 +43,11 @@ func (s *Half) decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Rol
 		var err error
 		switch r.Role {
 		case api.RoleProxy:
-			w.proxy, err = decode(r, n, checkProxy)
+			w.proxy, err = conf.Decode(r, n, checkProxy)
 		case api.RoleWeb:
-			w.web, err = decode(r, n, checkWeb)
+			w.web, err = conf.Decode(r, n, checkWeb)
 		case api.RoleBackend:
-			w.backend, err = decode(r, n, s.checkBackend)
+			w.backend, err = conf.Decode(r, n, s.checkBackend)
 		default:
 			err = fmt.Errorf("service type %s has no role %.40q; it has %q, %q and %q", s.kind.Type, r.Role, api.RoleProxy, api.RoleWeb, api.RoleBackend)
 		}
@@ -71,18 +70,6 @@ func (w wanted) versions() []api.CodeBlob {
 	}
 	slices.SortFunc(all, func(a, b api.CodeBlob) int { return strings.Compare(a.ID, b.ID) })
 	return slices.CompactFunc(all, func(a, b api.CodeBlob) bool { return a.ID == b.ID })
-}
-
-func decode[C any](r api.RoleSpec, n service.Node, check func(C, service.Node) error) (*C, error) {
-	var c C
-	err := json.Unmarshal(r.Config, &c)
-	if err == nil {
-		err = check(c, n)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("configuration of role %s: %w", r.Role, err)
-	}
-	return &c, nil
 }
 
 func checkProxy(c api.HostingProxyConfig, n service.Node) error {

@@ -1,7 +1,6 @@
 package mysql
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -42,9 +41,9 @@ func decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Role, error))
 		var err error
 		switch r.Role {
 		case api.RoleMySQL:
-			w.server, err = decode(r, n, checkServer)
+			w.server, err = conf.Decode(r, n, checkServer)
 		case api.RoleGLB:
-			w.proxy, err = decode(r, n, checkProxy)
+			w.proxy, err = conf.Decode(r, n, checkProxy)
 		default:
 			err = fmt.Errorf("service type %s has no role %.40q; it has %q and %q", api.MySQL, r.Role, api.RoleMySQL, api.RoleGLB)
 		}
@@ -54,18 +53,6 @@ func decodeAll(roles []api.RoleSpec, n service.Node, fail func(api.Role, error))
 		}
 	}
 	return w
-}
-
-func decode[C any](r api.RoleSpec, n service.Node, check func(C, service.Node) error) (*C, error) {
-	var c C
-	err := json.Unmarshal(r.Config, &c)
-	if err == nil {
-		err = check(c, n)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("configuration of role %s: %w", r.Role, err)
-	}
-	return &c, nil
 }
 
 func checkServer(c api.MySQLConfig, n service.Node) error {
