@@ -85,7 +85,7 @@ func TestHostileArchives(t *testing.T) {
 }
 
 // pack makes an archive.
-func pack(t *testing.T, format string, members []member) []byte {
+func pack(t testing.TB, format string, members []member) []byte {
 	t.Helper()
 	if format == "zip" {
 		return packZip(t, members)
@@ -117,7 +117,7 @@ func pack(t *testing.T, format string, members []member) []byte {
 	return data
 }
 
-func packZip(t *testing.T, members []member) []byte {
+func packZip(t testing.TB, members []member) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -80,13 +81,26 @@ func BenchmarkMySQL(b *testing.B) {
 	l.takePause()
 	lost := time.Now()
 	w.machine(first.ID).destroy()
-	w.eventually(3*time.Minute, "the machine is replaced", func() error { return w.replaced(first.ID, 4) })
+	w.eventually(time.Minute, "the loss is noticed", func() error { return w.noticed(first.ID) })
+	b.ReportMetric(time.Since(lost).Seconds(), "mysql_detected_s")
+	w.eventually(3*time.Minute, "another server has the data", func() error { return errors.Join(w.replaced(first.ID, 4), w.synced(3)) })
 	b.ReportMetric(time.Since(lost).Seconds(), "mysql_replaced_s")
 	before := l.count()
 	w.eventually(30*time.Second, "it goes on writing", func() error { return atLeast(l.count(), before+50) })
 	b.ReportMetric(l.takePause().Seconds(), "mysql_pause_s")
 	l.stop(b)
 	reportLoad(b)
+}
+
+// noticed tells whether the director knows that a node is lost.
+func (w *world) noticed(id api.NodeID) error {
+	nodes, err := w.tryNodes()
+	for _, n := range nodes {
+		if n.ID == id && n.State == api.NodeReady {
+			return fmt.Errorf("it is %s", n.State)
+		}
+	}
+	return err
 }
 
 // measureBalancer asks the same server through both, in turns.

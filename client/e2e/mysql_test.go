@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -148,8 +149,8 @@ func (w *world) sql(node api.NodeID, statement string) string {
 	return w.cps("node", "exec", string(node), "--", "mariadb", "-S", socket, "-N", "-e", statement)
 }
 
-// Every write that was acknowledged while machines join, one of which is killed while it receives the data, the machine that takes the writes is lost and another one comes, is on
-// every machine.
+// Every write that was acknowledged is on every machine: machines join, and one of them is killed while it receives the data; the machine that
+// takes the writes is lost together with the manager's; all servers are killed at once; and all machines are stopped and started.
 func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 	w := newWorld(t, t.TempDir(), "container")
 	t.Cleanup(w.close)
@@ -174,13 +175,23 @@ func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 	}
 	t.Logf("two machines have joined: %d writes, the longest pause %v", l.count(), l.takePause())
 	before := l.count()
+	w.machine(manager(w.nodes()).ID).destroy()
 	w.machine(first.ID).destroy()
 	w.eventually(90*time.Second, "it writes again", func() error { return atLeast(l.count(), before+50) })
-	w.eventually(180*time.Second, "the machine is replaced", func() error { return w.replaced(first.ID, 4) })
+	w.eventually(180*time.Second, "the machines are replaced", func() error { return w.replaced(first.ID, 4) })
+	w.eventually(180*time.Second, "all have the data", func() error { return w.synced(3) })
 	t.Logf("a machine is replaced: %d writes, the longest pause %v", l.count(), l.takePause())
+	for _, m := range w.machines() {
+		for _, pid := range m.processes("/usr/sbin/mariadbd") {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 	before = l.count()
-	w.eventually(30*time.Second, "it goes on writing", func() error { return atLeast(l.count(), before+20) })
+	w.eventually(180*time.Second, "it writes again", func() error { return atLeast(l.count(), before+50) })
+	t.Logf("all servers have ended and begun again: %d writes, the longest pause %v", l.count(), l.takePause())
 	acked := l.stop(t)
+	w.cps("service", "stop", "shop", "mysql")
+	w.cps("service", "start", "shop", "mysql")
 
 	for _, n := range w.of(api.RoleMySQL) {
 		has := make(map[string]bool)
@@ -198,6 +209,31 @@ func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 			t.Errorf("%s lacks %d of %d acknowledged rows", n.ID, lost, len(acked))
 		}
 	}
+}
+
+// synced tells whether exactly count servers have all the data, as they say now.
+func (w *world) synced(count int) error {
+	out, err := w.try("mysql", "status", "shop", "mysql", "-o", "json")
+	if err != nil {
+		return err
+	}
+	var servers []struct {
+		State api.RoleState  `json:"state"`
+		Facts api.MySQLFacts `json:"facts"`
+	}
+	if err := json.Unmarshal([]byte(out), &servers); err != nil {
+		return err
+	}
+	have := 0
+	for _, s := range servers {
+		if s.State == api.RoleReady && s.Facts.State == "Synced" && s.Facts.ClusterSize == count {
+			have++
+		}
+	}
+	if have != count || len(servers) != count {
+		return fmt.Errorf("%d servers of %d have the data, want %d: %s", have, len(servers), count, out)
+	}
+	return nil
 }
 
 // killWhileItJoins kills the first server that receives all the data of another one.

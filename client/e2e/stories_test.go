@@ -176,25 +176,26 @@ func destroyCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Value(worldKey{}).(*world).machine(api.NodeID(args[0])).destroy()
 }
 
-// again APPLICATION: makes the application once more of its export, when it and all its services are gone, and holds the export of the
-// second equal to that of the first. The second one is deleted in the end.
+// again APPLICATION: deletes the application, makes it once more of its export, at an empty director with the same configuration, and holds
+// the export of the second equal to that of the first.
 func againCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: again APPLICATION")
 	}
+	w := ts.Value(worldKey{}).(*world)
 	folder := ts.MkAbs("again-" + args[0])
-	cps := func(args ...string) {
-		ts.Check(ts.Exec("cps", append([]string{"application"}, args...)...))
-	}
-	cps("export", args[0], folder)
-	first := ts.ReadFile(filepath.Join(folder, "manifest.json"))
-	cps("delete", args[0], "--yes")
-	cps("apply", filepath.Join(folder, "manifest.json"))
-	cps("export", args[0])
-	if diff := cmp.Diff(first, ts.ReadFile("stdout")); diff != "" {
+	ts.Check(ts.Exec("cps", "application", "export", args[0], folder))
+	ts.Check(ts.Exec("cps", "application", "delete", args[0], "--yes"))
+	manifest := filepath.Join(folder, "manifest.json")
+	empty := newWorld(w.t, ts.MkAbs("empty"), w.runtime)
+	defer empty.close()
+	empty.write("director.cfg", strings.ReplaceAll(ts.ReadFile("director.cfg"), w.url(), empty.url()))
+	empty.start()
+	empty.login()
+	empty.cps("application", "apply", manifest)
+	if diff := cmp.Diff(ts.ReadFile(manifest), empty.cps("application", "export", args[0])); diff != "" {
 		ts.Fatalf("the export of the second application differs from that of the first (-first +second):\n%s", diff)
 	}
-	cps("delete", args[0], "--yes")
 }
 
 // setenvfrom NAME: sets a variable to what the last command printed.

@@ -1,6 +1,7 @@
 package java
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,19 +68,21 @@ func (r *runner) watch(ctx context.Context, p hosting.Site, x instance, began ti
 	defer limit.Stop()
 	ticker := time.NewTicker(lookGap)
 	defer ticker.Stop()
+	ended := ""
 	for {
 		a, err := ask(ctx, p, x.Mark)
 		if err == nil && a.up() {
 			return "", nil
 		}
 		state, known := p.Host.Service().State(x.program.Name)
+		ended = cmp.Or(state.Error, ended)
 		switch {
 		case err == nil:
 			return "Tomcat cannot start it" + reason(p, x.Version, began), nil
 		case !known:
 			return "", errors.New("Tomcat was ended while it started the version")
-		case state.PID == 0 || state.Restarts > 0:
-			return "Tomcat ends while it starts it: " + state.Error + reason(p, x.Version, began), nil
+		case state.Restarts > 1 || state.PID == 0 && state.Restarts == 0: // one end may be of a cause outside of the program
+			return "Tomcat ends while it starts it: " + ended + reason(p, x.Version, began), nil
 		}
 		select {
 		case <-ctx.Done():

@@ -1,7 +1,10 @@
 package java
 
 import (
+	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -128,10 +131,13 @@ func TestRefusedVersions(t *testing.T) {
 	m.apply()
 	broken := pack(t, compiled(t, "jakarta", map[string]string{"Broken": `public class Broken extends SERVLET.servlet.http.HttpServlet {
 		public void init() { throw new IllegalStateException("no database at db.example.org"); } }`}), mapped("Broken", "/"))
+	ending := pack(t, compiled(t, "jakarta", map[string]string{"Ending": `public class Ending extends SERVLET.servlet.http.HttpServlet {
+		public void init() { Runtime.getRuntime().halt(3); } }`}), mapped("Ending", "/"))
 	for id, c := range map[string]struct {
 		war  []byte
 		want string
 	}{
+		"code-ending": {ending, "Tomcat ends while it starts it: exit status 3"},
 		"code-broken": {broken, "no database at db.example.org"},
 		"code-nothin": {pack(t, mapped("Nowhere", "/")), "Nowhere"},
 		"code-badxml": {pack(t, map[string]string{"WEB-INF/web.xml": "<web-app><servlet>"}), "web.xml"},
@@ -149,6 +155,26 @@ func TestRefusedVersions(t *testing.T) {
 	}
 	if text := m.page(client(t), "/"); !strings.Contains(text, "This Java service is ready") {
 		t.Errorf("it serves %q", text)
+	}
+}
+
+// A program that was ended from outside while it started is started once more.
+func TestCheckGoesOn(t *testing.T) {
+	m := newMachine(t, 4)
+	m.apply()
+	dir := t.TempDir()
+	mark := filepath.Join(dir, "ended")
+	err := errors.Join(os.WriteFile(mark, nil, 0o666), os.Chmod(dir, 0o777), os.Chmod(filepath.Dir(dir), 0o755)) // for the user of programs
+	if err != nil {
+		t.Fatal(err)
+	}
+	war := pack(t, compiled(t, "jakarta", map[string]string{"Once": `public class Once extends SERVLET.servlet.http.HttpServlet {
+		public void init() { if (new java.io.File("`+mark+`").delete()) Runtime.getRuntime().halt(137); } }`}), mapped("Once", "/"))
+	if refused := m.add("code-once12", war); refused != "" {
+		t.Errorf("it is refused: %s", refused)
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("it was not ended")
 	}
 }
 
