@@ -53,6 +53,8 @@ func (s *Selector) choose(now time.Time, l *link) []Change {
 		return []Change{{Key: l.peer.Key, Endpoint: current, Reset: true, Why: "the peer has not made a handshake on the new path"}}
 	}
 	switch {
+	case s.early(l):
+		return []Change{{Key: l.peer.Key, Endpoint: current, Greet: true}}
 	case !current.IsValid():
 		if !best.IsValid() {
 			best = paths[0]

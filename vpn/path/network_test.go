@@ -88,6 +88,12 @@ type agent struct {
 // start gives a node its peers and relays and starts its selector.
 func start(t testing.TB, n *wgtest.Node, probing bool, peers []vpn.Peer, relays ...*relayHost) *agent {
 	t.Helper()
+	return startAt(t, n, pace, probing, peers, relays...)
+}
+
+// startAt is start with a selector of another pace.
+func startAt(t testing.TB, n *wgtest.Node, pace time.Duration, probing bool, peers []vpn.Peer, relays ...*relayHost) *agent {
+	t.Helper()
 	a := &agent{Node: n, selector: path.NewSelector(n.Key, pace)}
 	list := append([]vpn.Peer(nil), peers...)
 	var known []path.Relay
@@ -137,15 +143,13 @@ type world struct {
 	relays [2]*relayHost
 }
 
-// newWorld makes a world; before is called when all is there and nothing is sent yet.
-func newWorld(t testing.TB, probing bool, before func(a, b *wgtest.Node)) *world {
+// newPair joins two nodes to a bridge.
+func newPair(t testing.TB, bridge *wgtest.Bridge) (nodes [2]*wgtest.Node) {
 	t.Helper()
 	plan, err := vpn.NewPlan(netip.MustParsePrefix("172.16.0.0/12"), 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	bridge := wgtest.NewBridge(t)
-	var nodes [2]*wgtest.Node
 	for i := range nodes {
 		overlay, err := plan.Address(0, i+1)
 		if err != nil {
@@ -155,6 +159,14 @@ func newWorld(t testing.TB, probing bool, before func(a, b *wgtest.Node)) *world
 		nodes[i] = wgtest.NewNode(t, bridge, string(rune('a'+i)), at, plan, overlay)
 		nodes[i].Echo(t)
 	}
+	return nodes
+}
+
+// newWorld makes a world; before is called when all is there and nothing is sent yet.
+func newWorld(t testing.TB, probing bool, before func(a, b *wgtest.Node)) *world {
+	t.Helper()
+	bridge := wgtest.NewBridge(t)
+	nodes := newPair(t, bridge)
 	w := &world{}
 	for i := range w.relays {
 		at := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 101)}), 24)

@@ -18,6 +18,7 @@ type Device interface {
 	Peers() ([]wg.PeerState, error)
 	SetEndpoint(key string, to netip.AddrPort) error
 	Reset(key string, to netip.AddrPort) error
+	Greet(keys []string) error
 }
 
 // Prober sends probes and hands on the answers; a *probe.Prober is one.
@@ -64,6 +65,7 @@ func (s *Selector) Run(ctx context.Context, log *slog.Logger, device Device, pro
 			}
 			return err
 		case <-timer.C:
+		case <-s.wake:
 		}
 		if keys, now := s.keys(); prober != nil && now != edits {
 			if err := prober.SetPeers(keys); err != nil {
@@ -86,7 +88,12 @@ func (s *Selector) Run(ctx context.Context, log *slog.Logger, device Device, pro
 // act takes one step.
 func (s *Selector) act(log *slog.Logger, device Device, prober Prober, states []wg.PeerState) {
 	changes, pings := s.Step(time.Now(), states)
+	var early []string
 	for _, c := range changes {
+		if c.Greet {
+			early = append(early, c.Key)
+			continue
+		}
 		do := device.SetEndpoint
 		if c.Reset {
 			do = device.Reset
@@ -96,6 +103,13 @@ func (s *Selector) act(log *slog.Logger, device Device, prober Prober, states []
 			continue
 		}
 		log.Info("overlay path changed", "peer", c.Key, "endpoint", c.Endpoint, "reset", c.Reset, "why", c.Why)
+	}
+	if len(early) > 0 {
+		if err := device.Greet(early); err != nil {
+			log.Warn("overlay paths: greet peers that had knocked", "peers", len(early), "err", err)
+		} else {
+			log.Info("overlay peers that had knocked before they were known are greeted", "peers", early)
+		}
 	}
 	for _, p := range pings {
 		if err := prober.Ping(p.Key, p.At, p.Nonce); err != nil {

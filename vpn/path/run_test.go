@@ -50,6 +50,8 @@ func (d *stub) SetEndpoint(_ string, to netip.AddrPort) error {
 
 func (d *stub) Reset(key string, to netip.AddrPort) error { return d.SetEndpoint(key, to) }
 
+func (*stub) Greet([]string) error { return nil }
+
 func (d *stub) SetPeers(keys []string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -37,6 +37,7 @@ type Change struct {
 	Key      string // of a peer or a relay
 	Endpoint netip.AddrPort
 	Reset    bool   // forget the session and make a handshake; else only the endpoint changes
+	Greet    bool   // make a handshake and change nothing
 	Why      string // for the log
 }
 
@@ -106,6 +107,8 @@ type Selector struct {
 	nonce  uint64
 	cursor int    // of the peer that is pinged first, so that all get their turn
 	edits  uint64 // counts SetPeers and SetRelays
+	knocks map[netip.AddrPort]time.Time
+	wake   chan struct{} // holds one token: do the next step now
 }
 
 // NewSelector makes a selector without peers for the node with a public key (base64). pace is the time between
@@ -116,11 +119,11 @@ func NewSelector(self string, pace time.Duration) *Selector {
 	}
 	var b [8]byte
 	rand.Read(b[:])
-	return &Selector{self: self, pace: pace, nonce: binary.BigEndian.Uint64(b[:])}
+	return &Selector{self: self, pace: pace, nonce: binary.BigEndian.Uint64(b[:]), knocks: map[netip.AddrPort]time.Time{}, wake: make(chan struct{}, 1)}
 }
 
 // SetPeers makes peers the whole list; what is known of those that stay is kept. Their Endpoint is the direct
-// one, if it is valid.
+// one, if it is valid. The device is told before, so that those who knocked too early can be greeted.
 func (s *Selector) SetPeers(peers []vpn.Peer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,6 +136,9 @@ func (s *Selector) SetPeers(peers []vpn.Peer) {
 		l := known[p.Key]
 		if l == nil {
 			l = &link{trials: map[netip.AddrPort]*trial{}, wait: handshakeTry}
+			if _, knocked := s.knocks[p.Endpoint]; knocked {
+				s.hurry()
+			}
 		}
 		l.peer = p
 		s.peers = append(s.peers, l)
@@ -182,6 +188,7 @@ func (s *Selector) Step(now time.Time, states []wg.PeerState) ([]Change, []Ping)
 	for _, st := range states {
 		byKey[st.Key] = st
 	}
+	s.forget(now)
 	var changes []Change
 	for _, l := range s.peers {
 		st, ok := byKey[l.peer.Key]
@@ -198,10 +205,14 @@ func (s *Selector) Step(now time.Time, states []wg.PeerState) ([]Change, []Ping)
 	return changes, s.pings(now)
 }
 
-// Answer takes a probe's answer.
+// Answer takes a probe's answer or a knock.
 func (s *Selector) Answer(now time.Time, a probe.Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if a.Knock {
+		s.knock(now, a.From)
+		return
+	}
 	for _, r := range s.relays {
 		if r.relay.Key == a.Key && r.trial.answer(now, a.Nonce) {
 			r.heard(a.Unknown)

@@ -1,6 +1,7 @@
 // Package probe asks, beside WireGuard and without disturbing it, whether a path to a peer works: small
 // authenticated datagrams that leave from and arrive at the very port that WireGuard uses, so that firewalls
-// and NATs treat them as they treat it. A relay forwards them like sealed datagrams.
+// and NATs treat them as they treat it. A relay forwards them like sealed datagrams. It also hears who begins a WireGuard
+// handshake at that port.
 //
 // It knows keys, addresses and time. It knows nothing of WireGuard devices, does not choose paths and keeps
 // no record of what it has asked.
@@ -80,8 +81,17 @@ const (
 	macFrom = Size - blake2s.Size128
 )
 
+// How the first message of a WireGuard handshake begins, and its length.
+const (
+	initiation     = "\x01\x00\x00\x00"
+	initiationSize = 148
+)
+
 // IsProbe tells whether a datagram claims to be a message of this package.
 func IsProbe(b []byte) bool { return len(b) == Size && string(b[:4]) == magic }
+
+// isInitiation tells whether a datagram looks like the first message of a WireGuard handshake.
+func isInitiation(b []byte) bool { return len(b) == initiationSize && string(b[:4]) == initiation }
 
 // Seal makes the datagram of a message.
 func (m Message) Seal(s Secret) []byte {

@@ -30,12 +30,13 @@ type Config struct {
 	Mark       int    // firewall mark of the overlay device's datagrams
 }
 
-// Answer is a peer's answer to a ping.
+// Answer is a peer's answer to a ping, or somebody's Knock, of which only From is known.
 type Answer struct {
 	Key     string         // of the peer, base64
 	From    netip.AddrPort // where it came from: the peer or a relay
 	Nonce   uint64         // of the ping
 	Unknown bool           // the peer is a relay at which this node is not registered
+	Knock   bool           // no answer: a WireGuard handshake was begun, by a peer or a stranger; not authenticated
 }
 
 // Prober sends pings and answers those of peers. It shares the overlay device's port by a raw IPv4 socket
@@ -134,7 +135,7 @@ func (p *Prober) send(at netip.AddrPort, payload []byte) error {
 	return nil
 }
 
-// Run answers pings and hands answers to got, one after the other, until ctx ends. It closes the prober.
+// Run answers pings and hands answers and knocks to got, one after the other, until ctx ends. It closes the prober.
 func (p *Prober) Run(ctx context.Context, got func(Answer)) error {
 	defer p.Close()
 	stop := context.AfterFunc(ctx, func() { p.raw.Close() })
@@ -162,6 +163,10 @@ func (p *Prober) Run(ctx context.Context, got func(Answer)) error {
 }
 
 func (p *Prober) receive(from netip.AddrPort, b []byte, got func(Answer)) {
+	if isInitiation(b) {
+		got(Answer{From: from, Knock: true})
+		return
+	}
 	m, ok := Parse(b)
 	if !ok || m.To != p.self {
 		return

@@ -172,6 +172,35 @@ func TestForgedAnswersAreNotBelieved(t *testing.T) {
 	}
 }
 
+func TestHandshakesAreHeard(t *testing.T) {
+	bridge := wgtest.NewBridge(t)
+	a, stranger := newNode(t, bridge, "10.0.0.1/24"), newNode(t, bridge, "10.0.0.2/24")
+	socket := stranger.ListenUDP(t, netip.AddrPortFrom(stranger.at.Addr(), 1024))
+	send := func(size int, port uint16, begin ...byte) {
+		datagram := append(begin, make([]byte, size-len(begin))...)
+		if _, err := socket.WriteToUDPAddrPort(datagram, netip.AddrPortFrom(a.at.Addr(), port)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(148, port, 4)   // sealed
+	send(92, port, 2)    // a handshake's second message
+	send(147, port, 1)   // too short
+	send(148, port+1, 1) // for somebody else
+	send(148, port, 1, 1)
+	send(148, port, 1)
+	select {
+	case got := <-a.answers:
+		if want := (probe.Answer{From: netip.AddrPortFrom(stranger.at.Addr(), 1024), Knock: true}); got != want {
+			t.Errorf("heard %+v, want %+v", got, want)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the handshake was not heard")
+	}
+	if len(a.answers) > 0 {
+		t.Errorf("heard %+v too", <-a.answers)
+	}
+}
+
 func TestChecksums(t *testing.T) {
 	bridge := wgtest.NewBridge(t)
 	a, b := newNode(t, bridge, "10.0.0.1/24"), newNode(t, bridge, "10.0.0.2/24")

@@ -17,15 +17,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listen opens the raw socket. Its filter lets only our messages to our port through, so WireGuard's own
-// datagrams are never copied to it.
+// listen opens the raw socket. Its filter lets only our messages to our port through and the first ones of WireGuard's
+// handshakes, which are few, so sealed datagrams are never copied to it.
 func listen(port uint16, mark int) (*net.IPConn, error) {
 	filter, err := bpf.Assemble([]bpf.Instruction{
 		bpf.LoadMemShift{Off: 0},          // X = length of the IP header
 		bpf.LoadIndirect{Off: 2, Size: 2}, // destination port
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 4},
 		bpf.LoadIndirect{Off: 8, Size: 4}, // first bytes of the payload
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32([]byte(magic)), SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: binary.BigEndian.Uint32([]byte(magic)), SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: binary.BigEndian.Uint32([]byte(initiation)), SkipTrue: 1},
 		bpf.RetConstant{Val: 0xffff},
 		bpf.RetConstant{Val: 0},
 	})

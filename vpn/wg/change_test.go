@@ -2,6 +2,7 @@ package wg
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -145,6 +146,19 @@ func TestReplaceKeepsTheEndpointOfALiveSession(t *testing.T) {
 		list, err := changes([]wgtypes.Peer{peer}, []vpn.Peer{want}, nil, c.how, now)
 		if err != nil || len(list) != c.want {
 			t.Errorf("%s: %d changes, %v, want %d", c.name, len(list), err, c.want)
+		}
+	}
+}
+
+func TestGreetLeavesPeersAsTheyWere(t *testing.T) {
+	for _, interval := range []time.Duration{0, keepalive} {
+		peer := wgtypes.Peer{PublicKey: testKeys[0], AllowedIPs: allowed(netip.MustParseAddr("10.0.0.1")), PersistentKeepaliveInterval: interval}
+		list := greet(peer)
+		if got := apply([]wgtypes.Peer{peer}, list); len(got) != 1 || !reflect.DeepEqual(got[0], peer) {
+			t.Errorf("greeting %+v makes it %+v", peer, got)
+		}
+		if got := apply(nil, list); len(got) != 0 {
+			t.Errorf("greeting a peer that has been removed makes it again: %+v", got)
 		}
 	}
 }

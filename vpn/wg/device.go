@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.zx2c4.com/wireguard/wgctrl/wgtypes"
@@ -115,6 +116,33 @@ func (d *Device) Reset(key string, to netip.AddrPort) error {
 		}
 	}
 	return nil
+}
+
+// Greet makes the device send peers something now: where there is no session a handshake, else a keepalive. Nothing else
+// changes. Keys that the device does not have are ignored.
+func (d *Device) Greet(keys []string) error {
+	dev, err := d.read()
+	if err != nil {
+		return err
+	}
+	var list []wgtypes.PeerConfig
+	for _, p := range dev.Peers {
+		if slices.Contains(keys, p.PublicKey.String()) {
+			list = append(list, greet(p)...)
+		}
+	}
+	return d.configure(list)
+}
+
+// greet turns keepalives on, which sends one, in a way that does so for peers that have them too, and leaves them as
+// they were.
+func greet(p wgtypes.Peer) []wgtypes.PeerConfig {
+	off, on, before := time.Duration(0), keepalive, p.PersistentKeepaliveInterval
+	return []wgtypes.PeerConfig{
+		{PublicKey: p.PublicKey, UpdateOnly: true, PersistentKeepaliveInterval: &off},
+		{PublicKey: p.PublicKey, UpdateOnly: true, PersistentKeepaliveInterval: &on},
+		{PublicKey: p.PublicKey, UpdateOnly: true, PersistentKeepaliveInterval: &before},
+	}
 }
 
 // reset removes a peer and adds it again. Turning keepalives on makes the device send one now, and for want

@@ -139,6 +139,31 @@ func TestResetMakesANewSession(t *testing.T) {
 	a.Ping(t, b)
 }
 
+func TestGreetMakesASessionAndKeepsIt(t *testing.T) {
+	pair := nodes(t, wgtest.NewBridge(t), 2)
+	a, b := pair[0], pair[1]
+	wgtest.Mesh(t, a, b)
+	if err := a.Device.Greet([]string{b.Key}); err != nil {
+		t.Fatal(err)
+	}
+	wgtest.Eventually(t, "a handshake without any traffic", func() bool {
+		state, _ := b.State(t, a.Key)
+		return !state.Handshake.IsZero()
+	})
+	before, _ := b.State(t, a.Key)
+	if err := a.Device.Greet([]string{b.Key, a.Key}); err != nil {
+		t.Fatal(err)
+	}
+	wgtest.Eventually(t, "a keepalive", func() bool {
+		state, _ := b.State(t, a.Key)
+		return state.Received > before.Received
+	})
+	if after, _ := b.State(t, a.Key); after.Handshake != before.Handshake {
+		t.Errorf("greeting a peer made the session anew: handshake %s, then %s", before.Handshake, after.Handshake)
+	}
+	a.Ping(t, b)
+}
+
 func TestNetworksWithTheSameAddressesAreApart(t *testing.T) {
 	bridge := wgtest.NewBridge(t)
 	p := plan(t)
