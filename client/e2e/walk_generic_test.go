@@ -12,7 +12,7 @@ import (
 
 // Whatever dies in the middle of whatever is done to scripts and their volumes: each command is begun once on each machine, each machine
 // knows the others, and what is on the volume is there.
-func TestFaultGeneric(t *testing.T) { walks(t, 1, genericWalk) }
+func TestFaultGeneric(t *testing.T) { walks(t, "generic", 1, genericWalk) }
 
 // genericCode writes down what is begun. The version is in its name for this file.
 func genericCode(version string) map[string]string {

@@ -11,7 +11,7 @@ import (
 
 // Whatever dies in the middle of whatever is done to a Java program: it is done in the end, the version that serves is the one that was
 // asked for, and sessions go on unless the machine that keeps them is lost.
-func TestFaultJava(t *testing.T) { walks(t, 1, javaWalk) }
+func TestFaultJava(t *testing.T) { walks(t, "java", 1, javaWalk) }
 
 const javaPage = `<% Integer n = (Integer) session.getAttribute("n"); session.setAttribute("n", n = n == null ? 1 : n + 1); %>visit <%= n %> VERSION `
 

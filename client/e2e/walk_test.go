@@ -16,6 +16,7 @@ import (
 type walk struct {
 	*world
 	random   *rand.Rand
+	service  string                  // its name
 	programs []string                // a word of the command line of each program that may be killed
 	lost     map[api.NodeID]api.Role // machines that were, with all that was on them
 	within   time.Duration           // the first death comes so soon after the beginning, the second one after the first
@@ -23,17 +24,22 @@ type walk struct {
 }
 
 // walks takes as many walks through the operations of a service, each with its own moments and victims.
-func walks(t *testing.T, count uint64, way func(*walk)) {
+func walks(t *testing.T, service string, count uint64, way func(*walk)) {
 	first, last := uint64(1), count
 	if *seed != 0 {
 		first, last = *seed, *seed
 	}
 	for s := first; s <= last; s++ {
 		t.Run(fmt.Sprintf("seed=%d", s), func(t *testing.T) {
-			w := &walk{world: newWorld(t, t.TempDir(), "container"), random: rand.New(rand.NewPCG(s, s)), lost: make(map[api.NodeID]api.Role)}
+			w := &walk{service: service, world: newWorld(t, t.TempDir(), "container"), random: rand.New(rand.NewPCG(s, s)), lost: make(map[api.NodeID]api.Role)}
 			t.Cleanup(w.close)
 			w.start()
 			w.login()
+			t.Cleanup(func() {
+				if t.Failed() {
+					w.tell()
+				}
+			})
 			way(w)
 			if w.killed == 0 {
 				t.Error("nothing was killed: this walk does not try")
@@ -74,6 +80,14 @@ func (w *walk) step(ends api.OperationState, holds func() error, args ...string)
 	}
 	w.eventually(2*time.Minute, "what is true after "+what, holds)
 	w.t.Logf("%s: %v", what, time.Since(begun).Round(time.Millisecond))
+}
+
+// tell logs where everything stands.
+func (w *walk) tell() {
+	for _, args := range [][]string{{"node", "list", "shop", "-o", "yaml"}, {"service", "list", "shop", "-o", "yaml"}, {"operation", "list"}, {"volume", "list"}, {"service", "log", "shop", w.service}, {"service", "log", "shop", w.service, "--kind", "error"}} {
+		out, err := w.try(args...)
+		w.t.Logf("cps %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
 }
 
 // killOne kills something, and tells what.
