@@ -207,7 +207,7 @@ func (f *fake) withService(h func(http.ResponseWriter, *http.Request, *api.Servi
 func (f *fake) withNode(h func(http.ResponseWriter, *http.Request, api.Node)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		for _, n := range f.nodes {
-			if string(n.ID) == r.PathValue("node") {
+			if string(n.ID) == r.PathValue("node") && n.State != api.NodeGone {
 				h(w, r, n)
 				return
 			}

@@ -133,6 +133,9 @@ func (f *fake) set(mode string, on bool) {
 	if mode == "generic" {
 		f.addGeneric()
 	}
+	if mode == "mysql" {
+		f.addMySQL()
+	}
 	if mode == "service-error" {
 		f.services[0].State, f.services[0].Reason = api.StateError, "no machine answers"
 	}

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -44,34 +43,17 @@ cps generic status shop generic -o json`,
 }
 
 func genericStatuses(ctx context.Context, c *director.Client, application, service string) ([]genericStatus, error) {
-	nodes, err := c.ServiceNodes(ctx, application, service)
+	machines, err := factsOf[api.GenericFacts](ctx, c, application, service, api.RoleMaster, api.RoleNode)
 	if err != nil {
 		return nil, err
 	}
 	list := []genericStatus{}
-	for _, n := range nodes {
-		one, err := c.Node(ctx, n.ID)
-		if api.CodeFrom(err) == api.CodeNotFound { // it has gone since
-			continue
+	for _, m := range machines {
+		s := genericStatus{Node: m.Node, Role: m.Role, State: m.State, Reason: m.Reason, States: map[string]string{}, Facts: m.Facts}
+		for _, name := range api.GenericScripts() {
+			s.States[name+".sh"] = scriptState(m.Facts, name)
 		}
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range one.Health {
-			if r.Role != n.Role || r.State == api.RoleDrained {
-				continue
-			}
-			s := genericStatus{Node: n.ID, Role: r.Role, State: r.State, Reason: r.Reason, States: map[string]string{}}
-			if len(r.Facts) > 0 {
-				if err := json.Unmarshal(r.Facts, &s.Facts); err != nil {
-					return nil, fmt.Errorf("node %s: %w", n.ID, err)
-				}
-			}
-			for _, name := range api.GenericScripts() {
-				s.States[name+".sh"] = scriptState(s.Facts, name)
-			}
-			list = append(list, s)
-		}
+		list = append(list, s)
 	}
 	return list, nil
 }

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -12,14 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 )
-
-// database is what one machine of a mysql service says of its database.
-type database struct {
-	Node   api.NodeID     `json:"node"`
-	State  api.RoleState  `json:"state"`
-	Reason string         `json:"reason,omitempty"`
-	Facts  api.MySQLFacts `json:"facts"`
-}
 
 func newMySQLStatusCommand(g *Global) *cobra.Command {
 	return g.ofType(api.MySQL, &cobra.Command{
@@ -32,7 +23,7 @@ change that it has.`,
 cps mysql status shop mysql -o json`,
 		Args: words("APPLICATION", "SERVICE"),
 		RunE: g.run(func(ctx context.Context, c *director.Client, args []string) error {
-			list, err := databases(ctx, c, args[0], args[1])
+			list, err := factsOf[api.MySQLFacts](ctx, c, args[0], args[1], api.RoleMySQL)
 			if err != nil {
 				return fmt.Errorf("status of service %q of application %q: %w", args[1], args[0], err)
 			}
@@ -41,37 +32,7 @@ cps mysql status shop mysql -o json`,
 	})
 }
 
-func databases(ctx context.Context, c *director.Client, application, service string) ([]database, error) {
-	nodes, err := c.ServiceNodes(ctx, application, service)
-	if err != nil {
-		return nil, err
-	}
-	list := []database{}
-	for _, n := range nodes {
-		one, err := c.Node(ctx, n.ID)
-		if api.CodeFrom(err) == api.CodeNotFound { // it has gone since
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range one.Health {
-			if r.Role != api.RoleMySQL || r.State == api.RoleDrained {
-				continue
-			}
-			d := database{Node: n.ID, State: r.State, Reason: r.Reason}
-			if len(r.Facts) > 0 {
-				if err := json.Unmarshal(r.Facts, &d.Facts); err != nil {
-					return nil, fmt.Errorf("node %s: %w", n.ID, err)
-				}
-			}
-			list = append(list, d)
-		}
-	}
-	return list, nil
-}
-
-func databaseTable(list []database) ui.Table {
+func databaseTable(list []roleFacts[api.MySQLFacts]) ui.Table {
 	t := ui.Table{Columns: []ui.Column{
 		{Name: "node"},
 		{Name: "state", Color: colorOf},

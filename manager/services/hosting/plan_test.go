@@ -16,19 +16,19 @@ import (
 func settled(t *testing.T, proxies, webs, backends int) *world {
 	t.Helper()
 	w := newWorld()
-	w.spec.Nodes = map[api.Role]int{api.RoleProxy: proxies, api.RoleWeb: webs, api.RoleBackend: backends}
+	w.Spec.Nodes = map[api.Role]int{api.RoleProxy: proxies, api.RoleWeb: webs, api.RoleBackend: backends}
 	w.quiet()
 	if err := w.end(); err != nil {
-		t.Fatal(err, w.said)
+		t.Fatal(err, w.Said)
 	}
-	w.said = nil
+	w.Said = nil
 	return w
 }
 
 // of gives the machines of a role, oldest first.
 func (w *world) of(r api.Role) (out []*box) {
-	for _, id := range w.ids() {
-		if b := w.machines[id]; b.info.Role == r {
+	for _, id := range w.IDs() {
+		if b := w.Machines[id]; b.Info.Role == r {
 			out = append(out, b)
 		}
 	}
@@ -37,7 +37,7 @@ func (w *world) of(r api.Role) (out []*box) {
 
 // sends gives what was sent, in order.
 func (w *world) sends() (out []string) {
-	for _, line := range w.said {
+	for _, line := range w.Said {
 		if text, ok := strings.CutPrefix(line, "send "); ok {
 			out = append(out, strings.TrimSpace(text))
 		}
@@ -48,7 +48,7 @@ func (w *world) sends() (out []string) {
 // A new packed service is one spec for one machine, and it is RUNNING then.
 func TestPacked(t *testing.T) {
 	w := newWorld()
-	w.spec.Settings = map[string]string{"memory_limit": "64M"}
+	w.Spec.Settings = map[string]string{"memory_limit": "64M"}
 	w.quiet()
 	if err := w.end(); err != nil {
 		t.Fatal(err)
@@ -57,10 +57,10 @@ func TestPacked(t *testing.T) {
 	if diff := cmp.Diff(want, w.sends()); diff != "" {
 		t.Error(diff)
 	}
-	overlay := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(w.machines["n1"].info.Overlay, port) }
+	overlay := func(port uint16) netip.AddrPort { return netip.AddrPortFrom(w.Machines["n1"].Info.Overlay, port) }
 	store := api.SessionsStore{Listen: overlay(6379), Password: "secret"}
 	same := cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
-	got := w.machines["n1"].runs
+	got := w.Machines["n1"].runs
 	code := []api.CodeBlob{{ID: api.CodeDefault}}
 	settings := map[string]string{}
 	kind, _ := api.FindServiceKind(api.PHP)
@@ -77,7 +77,7 @@ func TestPacked(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	c := w.plan.Nodes["n1"]
+	c := w.Plan.Nodes["n1"]
 	if !slices.Equal(c.Expose, []uint16{80}) || len(c.Blobs) > 0 {
 		t.Errorf("the machine is open at %v and needs %v", c.Expose, c.Blobs)
 	}
@@ -87,7 +87,7 @@ func TestPacked(t *testing.T) {
 // the opposite order.
 func TestRoleLeavesTheFirstProxy(t *testing.T) {
 	w := settled(t, 1, 0, 0)
-	w.spec.Nodes[api.RoleBackend] = 2
+	w.Spec.Nodes[api.RoleBackend] = 2
 	w.quiet()
 	if err := w.end(); err != nil {
 		t.Fatal(err)
@@ -101,8 +101,8 @@ func TestRoleLeavesTheFirstProxy(t *testing.T) {
 	if diff := cmp.Diff(want, w.sends()); diff != "" {
 		t.Error(diff)
 	}
-	w.said = nil
-	w.spec.Nodes[api.RoleBackend] = 0
+	w.Said = nil
+	w.Spec.Nodes[api.RoleBackend] = 0
 	w.quiet()
 	if err := w.end(); err != nil {
 		t.Fatal(err)
@@ -121,25 +121,25 @@ func TestRoleLeavesTheFirstProxy(t *testing.T) {
 func TestFewerBackends(t *testing.T) {
 	w := settled(t, 1, 1, 3)
 	all := w.of(api.RoleBackend)
-	w.spec.Nodes[api.RoleBackend] = 1
+	w.Spec.Nodes[api.RoleBackend] = 1
 	w.push()
-	if w.plan.State != api.StateAdapting || len(w.plan.Delete) > 0 || !slices.Equal(w.plan.Drain, []api.NodeID{all[1].info.ID, all[2].info.ID}) {
-		t.Errorf("the plan says %s, drain %v, delete %v", w.plan.State, w.plan.Drain, w.plan.Delete)
+	if w.Plan.State != api.StateAdapting || len(w.Plan.Delete) > 0 || !slices.Equal(w.Plan.Drain, []api.NodeID{all[1].Info.ID, all[2].Info.ID}) {
+		t.Errorf("the plan says %s, drain %v, delete %v", w.Plan.State, w.Plan.Drain, w.Plan.Delete)
 	}
 	w.direct()
 	for _, b := range all[1:] {
 		if got := decodeOf(w, b); got.backend.Drain {
-			t.Errorf("%s is drained while the web uses it", b.info.ID)
+			t.Errorf("%s is drained while the web uses it", b.Info.ID)
 		}
 	}
 	for _, user := range []*box{w.of(api.RoleWeb)[0], w.of(api.RoleProxy)[0]} { // the proxy is told whose locks there may be
 		w.apply(user)
-		w.report(user)
+		w.Report(user)
 	}
 	w.think()
 	for _, b := range all[1:] {
 		if got := decodeOf(w, b); !got.backend.Drain {
-			t.Errorf("%s is not drained though nobody uses it", b.info.ID)
+			t.Errorf("%s is not drained though nobody uses it", b.Info.ID)
 		}
 	}
 	w.quiet()
@@ -151,7 +151,7 @@ func TestFewerBackends(t *testing.T) {
 	}
 }
 
-func decodeOf(w *world, b *box) *order { return decode("", w.plan.Nodes[b.info.ID]) }
+func decodeOf(w *world, b *box) *order { return decode(w.Plan.Nodes[b.Info.ID]) }
 
 // All proxies change in one wave, once the last server has checked the version.
 func TestVersionInOneWave(t *testing.T) {
@@ -166,28 +166,28 @@ func TestVersionInOneWave(t *testing.T) {
 		w.push()
 		for _, p := range w.of(api.RoleProxy) {
 			if got := decodeOf(w, p).proxy.Version; got != api.CodeDefault {
-				t.Fatalf("after %d of %d servers %s is to give %s", i, len(servers), p.info.ID, got)
+				t.Fatalf("after %d of %d servers %s is to give %s", i, len(servers), p.Info.ID, got)
 			}
 		}
-		if w.plan.State != api.StateAdapting || w.plan.Code.Serving != api.CodeDefault {
-			t.Errorf("meanwhile the plan says %s, %+v", w.plan.State, w.plan.Code)
+		if w.Plan.State != api.StateAdapting || w.Plan.Code.Serving != api.CodeDefault {
+			t.Errorf("meanwhile the plan says %s, %+v", w.Plan.State, w.Plan.Code)
 		}
-		w.report(b)
+		w.Report(b)
 	}
-	w.said = nil
+	w.Said = nil
 	w.push()
 	proxies := w.of(api.RoleProxy)
 	if sent := w.sends(); len(sent) != 2 || !strings.Contains(sent[0], "proxy code-1") || !strings.Contains(sent[1], "proxy code-1") {
 		t.Errorf("sent is %v", sent)
 	}
 	w.apply(proxies[0])
-	w.report(proxies[0])
+	w.Report(proxies[0])
 	w.think()
-	if w.plan.Code.Serving != "" || w.plan.State != api.StateAdapting {
-		t.Errorf("while the proxies differ the plan says %s, %+v", w.plan.State, w.plan.Code)
+	if w.Plan.Code.Serving != "" || w.Plan.State != api.StateAdapting {
+		t.Errorf("while the proxies differ the plan says %s, %+v", w.Plan.State, w.Plan.Code)
 	}
-	if want := []string{"sum-code-1"}; !slices.Equal(w.plan.Nodes[servers[0].info.ID].Blobs, want) {
-		t.Errorf("a server needs %v, want %v", w.plan.Nodes[servers[0].info.ID].Blobs, want)
+	if want := []string{"sum-code-1"}; !slices.Equal(w.Plan.Nodes[servers[0].Info.ID].Blobs, want) {
+		t.Errorf("a server needs %v, want %v", w.Plan.Nodes[servers[0].Info.ID].Blobs, want)
 	}
 	w.quiet()
 	if err := w.end(); err != nil {
@@ -201,23 +201,23 @@ func TestRefusedVersion(t *testing.T) {
 	w.enable(true)
 	w.push()
 	last := w.of(api.RoleBackend)[1]
-	for _, id := range w.ids() {
-		b := w.machines[id]
+	for _, id := range w.IDs() {
+		b := w.Machines[id]
 		w.broken["code-1"] = b == last
 		w.apply(b)
 		for w.work(b) {
 		}
-		w.report(b)
+		w.Report(b)
 	}
 	w.push()
-	want := api.CodeStatus{Serving: api.CodeDefault, Refused: "code-1", Reason: string(last.info.ID) + ": broken"}
-	if *w.plan.Code != want || w.plan.State != api.StateRunning {
-		t.Errorf("the plan says %s (%s), %+v; want RUNNING, %+v", w.plan.State, w.plan.Reason, w.plan.Code, want)
+	want := api.CodeStatus{Serving: api.CodeDefault, Refused: "code-1", Reason: string(last.Info.ID) + ": broken"}
+	if *w.Plan.Code != want || w.Plan.State != api.StateRunning {
+		t.Errorf("the plan says %s (%s), %+v; want RUNNING, %+v", w.Plan.State, w.Plan.Reason, w.Plan.Code, want)
 	}
 	w.broken["code-1"] = true
 	w.quiet()
-	if err := w.end(); err != nil || w.spec.Code.Wanted != api.CodeDefault {
-		t.Errorf("%v, wanted is %s", err, w.spec.Code.Wanted)
+	if err := w.end(); err != nil || w.Spec.Code.Wanted != api.CodeDefault {
+		t.Errorf("%v, wanted is %s", err, w.Spec.Code.Wanted)
 	}
 }
 
@@ -233,14 +233,14 @@ func TestSilentBackends(t *testing.T) {
 	} {
 		w := settled(t, 1, 1, test.backends)
 		for _, b := range w.of(api.RoleBackend)[:test.silent] {
-			b.connected, b.serving = false, !test.lasting
+			b.Connected, b.Serving = false, !test.lasting
 		}
 		w.think()
 		if got := names(decodeOf(w, w.of(api.RoleWeb)[0]).web.Backends); len(got) != test.want {
 			t.Errorf("%+v: the web uses %v", test, got)
 		}
-		if len(w.plan.Drain)+len(w.plan.Delete) > 0 || w.plan.Wanted[api.RoleBackend] != test.backends {
-			t.Errorf("%+v: drain %v, delete %v, wanted %v", test, w.plan.Drain, w.plan.Delete, w.plan.Wanted)
+		if len(w.Plan.Drain)+len(w.Plan.Delete) > 0 || w.Plan.Wanted[api.RoleBackend] != test.backends {
+			t.Errorf("%+v: drain %v, delete %v, wanted %v", test, w.Plan.Drain, w.Plan.Delete, w.Plan.Wanted)
 		}
 		w.quiet()
 		if err := w.end(); err != nil || len(w.of(api.RoleBackend)) != test.backends {
@@ -252,14 +252,14 @@ func TestSilentBackends(t *testing.T) {
 func TestSilentWeb(t *testing.T) {
 	w := settled(t, 2, 2, 1)
 	webs := w.of(api.RoleWeb)
-	webs[0].connected = false
+	webs[0].Connected = false
 	w.think()
 	for _, p := range w.of(api.RoleProxy) {
-		if got := names(decodeOf(w, p).proxy.Webs); !slices.Equal(got, []api.NodeID{webs[1].info.ID}) {
-			t.Errorf("%s uses %v", p.info.ID, got)
+		if got := names(decodeOf(w, p).proxy.Webs); !slices.Equal(got, []api.NodeID{webs[1].Info.ID}) {
+			t.Errorf("%s uses %v", p.Info.ID, got)
 		}
 	}
-	w.connect(webs[0])
+	w.Connect(webs[0])
 	w.think()
 	if got := names(decodeOf(w, w.of(api.RoleProxy)[0]).proxy.Webs); len(got) != 2 {
 		t.Errorf("after it is back only %v are used", got)
@@ -271,13 +271,13 @@ func TestStartingServerStays(t *testing.T) {
 	w := settled(t, 1, 2, 2)
 	w.of(api.RoleBackend)[0].up[api.RoleBackend] = false
 	w.of(api.RoleWeb)[0].up[api.RoleWeb] = false
-	for _, id := range w.ids() {
-		w.report(w.machines[id])
+	for _, id := range w.IDs() {
+		w.Report(w.Machines[id])
 	}
-	before := w.pushes
+	before := w.Pushes
 	w.push()
-	if w.pushes != before || w.plan.State != api.StateAdapting {
-		t.Errorf("%v are sent, the plan says %s", w.sends(), w.plan.State)
+	if w.Pushes != before || w.Plan.State != api.StateAdapting {
+		t.Errorf("%v are sent, the plan says %s", w.sends(), w.Plan.State)
 	}
 }
 
@@ -286,7 +286,7 @@ func TestFirstProxyIsLost(t *testing.T) {
 	for _, proxies := range []int{1, 2} {
 		w := settled(t, proxies, 1, 1)
 		first := w.of(api.RoleProxy)[0]
-		first.dead, first.connected = true, false
+		w.Lose(first)
 		w.push()
 		if got := decodeOf(w, first); got.proxy.Sessions == nil {
 			t.Error("a silent first proxy is no longer the first")
@@ -296,7 +296,7 @@ func TestFirstProxyIsLost(t *testing.T) {
 			t.Error(err)
 		}
 		next := w.of(api.RoleProxy)[0]
-		want := netip.AddrPortFrom(next.info.Overlay, 6379)
+		want := netip.AddrPortFrom(next.Info.Overlay, 6379)
 		if got := w.of(api.RoleBackend)[0].runs.backend.Sessions; next == first || got.Listen != want || got.Password != "secret" {
 			t.Errorf("the sessions are at %v, want %v", got.Listen, want)
 		}
@@ -308,19 +308,19 @@ func TestRestartDisturbsNobody(t *testing.T) {
 	for _, size := range [][3]int{{1, 0, 0}, {1, 0, 3}, {2, 2, 3}} {
 		w := settled(t, size[0], size[1], size[2])
 		w.restart()
-		before := w.pushes
-		for range w.machines {
+		before := w.Pushes
+		for range w.Machines {
 			w.push()
-			for _, id := range w.ids() {
-				if b := w.machines[id]; !b.connected {
-					w.connect(b)
+			for _, id := range w.IDs() {
+				if b := w.Machines[id]; !b.Connected {
+					w.Connect(b)
 					break
 				}
 			}
 		}
 		w.push()
-		if w.pushes != before || w.plan.State != api.StateRunning {
-			t.Errorf("%v: %v are sent, the plan says %s (%s)", size, w.sends(), w.plan.State, w.plan.Reason)
+		if w.Pushes != before || w.Plan.State != api.StateRunning {
+			t.Errorf("%v: %v are sent, the plan says %s (%s)", size, w.sends(), w.Plan.State, w.Plan.Reason)
 		}
 	}
 }
@@ -329,26 +329,26 @@ func TestRestartDisturbsNobody(t *testing.T) {
 // the type makes of the settings.
 func TestHoldersAndPatience(t *testing.T) {
 	w := settled(t, 1, 0, 0)
-	w.spec.Nodes[api.RoleBackend] = 2
-	w.spec.Settings = map[string]string{"max_execution_time": "300"}
+	w.Spec.Nodes[api.RoleBackend] = 2
+	w.Spec.Settings = map[string]string{"max_execution_time": "300"}
 	w.quiet()
 	if err := w.end(); err != nil {
 		t.Fatal(err)
 	}
-	first := w.machines["n1"].runs
+	first := w.Machines["n1"].runs
 	var want []api.LockHolder
 	for _, id := range []api.NodeID{"n2", "n3"} {
-		want = append(want, api.LockHolder{Address: w.machines[id].info.Overlay, Name: "host-of-" + string(id)})
+		want = append(want, api.LockHolder{Address: w.Machines[id].Info.Overlay, Name: "host-of-" + string(id)})
 	}
 	same := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 	if diff := cmp.Diff(want, first.proxy.Holders, same); diff != "" {
 		t.Error(diff)
 	}
-	if a, b := first.web.Patience, w.machines["n2"].runs.backend.Patience; a != 3000 || b != 3000 {
+	if a, b := first.web.Patience, w.Machines["n2"].runs.backend.Patience; a != 3000 || b != 3000 {
 		t.Errorf("programs may say nothing for %d and %d seconds, want 3000", a, b)
 	}
 	for _, name := range []string{"host-of-n2", "x y", ""} {
-		in := w.input()
+		in := w.Input()
 		for i, n := range in.Nodes {
 			if n.ID != "n3" {
 				continue
@@ -365,7 +365,7 @@ func TestHoldersAndPatience(t *testing.T) {
 			}
 			in.Nodes[i].Status = &status
 		}
-		got := decode("", half.Plan(in).Nodes["n1"]).proxy.Holders
+		got := decode(half.Plan(in).Nodes["n1"]).proxy.Holders
 		left := want[:1]
 		if name == "host-of-n2" {
 			left = nil

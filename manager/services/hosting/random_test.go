@@ -1,7 +1,7 @@
 package hosting
 
 import (
-	"strings"
+	"maps"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -13,97 +13,51 @@ import (
 func TestAnyOrderOfEvents(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld()
-		defer func() {
-			if t.Failed() {
-				t.Log(strings.Join(w.said, "\n"))
-			}
-		}()
-		nobody := newWorld().add(api.RoleProxy) // stands for a machine while there is none
-		pick := func(t *rapid.T) *box {
-			if ids := w.ids(); len(ids) > 0 {
-				return w.machines[rapid.SampledFrom(ids).Draw(t, "machine")]
-			}
-			return nobody
-		}
-		step := func(lost bool) {
-			w.watch(lost)
-			if w.err != nil {
-				t.Fatal(w.err)
-			}
-		}
-		actions := map[string]func(*rapid.T){
-			"think and push": func(*rapid.T) { w.push(); step(false) },
-			"push again":     func(*rapid.T) { w.push(); step(false) },
-			"direct":         func(*rapid.T) { w.direct(); w.settleStates(); step(false) },
-			"boot":           func(t *rapid.T) { b := pick(t); w.boot(b); w.connect(b); step(false) },
-			"apply":          func(t *rapid.T) { w.apply(pick(t)); step(false) },
+		defer w.Explain(t)
+		events := w.Events()
+		others := maps.Clone(events)
+		maps.Copy(events, map[string]func(*rapid.T){
+			"":               func(t *rapid.T) { w.watch(false); others[""](t) },
+			"think and push": func(*rapid.T) { w.push() },
+			"push again":     func(*rapid.T) { w.push() },
+			"direct":         func(*rapid.T) { w.direct(); w.settleStates() },
+			"apply":          func(t *rapid.T) { w.apply(w.Pick(t)) },
 			"apply and say": func(t *rapid.T) {
-				b := pick(t)
+				b := w.Pick(t)
 				w.apply(b)
 				for w.work(b) {
 				}
-				w.report(b)
-				step(false)
+				w.Report(b)
 			},
-			"work":   func(t *rapid.T) { w.work(pick(t)); step(false) },
-			"report": func(t *rapid.T) { w.report(pick(t)); step(false) },
-			"quiet":  func(*rapid.T) { w.quiet(); step(false) },
-			"connection": func(t *rapid.T) {
-				b := pick(t)
-				if b.connected {
-					b.connected = false
-					w.say("%s is silent", b.info.ID)
-				} else {
-					w.connect(b)
-				}
-				step(false)
-			},
-			"forgotten": func(t *rapid.T) {
-				if b := pick(t); !b.connected && b.status != nil {
-					b.serving = false
-				}
-				step(false)
-			},
-			"die": func(t *rapid.T) {
-				b := pick(t)
-				b.dead, b.connected = true, false
-				w.say("%s dies", b.info.ID)
-				step(true)
-			},
-			"replace": func(t *rapid.T) {
-				if b := pick(t); b.dead {
-					w.say("%s is given up", b.info.ID)
-					delete(w.machines, b.info.ID)
-				}
-				step(true)
-			},
-			"restart": func(*rapid.T) { w.restart(); step(false) },
+			"work":    func(t *rapid.T) { w.work(w.Pick(t)) },
+			"quiet":   func(*rapid.T) { w.quiet() },
+			"die":     func(t *rapid.T) { others["die"](t); w.watch(true) },
+			"replace": func(t *rapid.T) { others["replace"](t); w.watch(true) },
+			"manager": func(*rapid.T) { w.restart() },
 			"scale": func(t *rapid.T) {
 				web, backend := rapid.IntRange(0, 2).Draw(t, "webs"), rapid.IntRange(0, 3).Draw(t, "backends")
 				proxy := 1
 				if web > 0 && backend > 0 {
 					proxy = rapid.IntRange(1, 2).Draw(t, "proxies")
 				}
-				w.spec.Nodes = map[api.Role]int{api.RoleProxy: proxy, api.RoleWeb: web, api.RoleBackend: backend}
-				w.say("scale to %v", w.spec.Nodes)
-				step(false)
+				w.Spec.Nodes = map[api.Role]int{api.RoleProxy: proxy, api.RoleWeb: web, api.RoleBackend: backend}
+				w.Say("scale to %v", w.Spec.Nodes)
 			},
-			"enable": func(t *rapid.T) { w.enable(rapid.IntRange(0, 3).Draw(t, "broken") == 0); step(false) },
-			"revert": func(t *rapid.T) { w.setCode(w.spec.Code.Serving, w.spec.Code.Serving); step(false) },
+			"enable": func(t *rapid.T) { w.enable(rapid.IntRange(0, 3).Draw(t, "broken") == 0) },
+			"revert": func(*rapid.T) { w.setCode(w.Spec.Code.Serving, w.Spec.Code.Serving) },
 			"set": func(t *rapid.T) {
-				w.spec.Settings = map[string]string{"memory_limit": rapid.SampledFrom([]string{"64M", "128M"}).Draw(t, "limit")}
-				step(false)
+				w.Spec.Settings = map[string]string{"memory_limit": rapid.SampledFrom([]string{"64M", "128M"}).Draw(t, "limit")}
 			},
-		}
-		t.Repeat(actions)
+		})
+		t.Repeat(events)
 		w.quiet()
 		if err := w.end(); err != nil {
 			t.Fatal(err)
 		}
-		pushes := w.pushes
+		pushes := w.Pushes
 		w.quiet()
-		if w.pushes != pushes {
-			t.Fatalf("%d specs are sent though all is well", w.pushes-pushes)
+		if w.Pushes != pushes {
+			t.Fatalf("%d specs are sent though all is well", w.Pushes-pushes)
 		}
 	})
 }

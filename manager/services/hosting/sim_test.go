@@ -4,53 +4,35 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 
 	"conpaas/client/api"
 	"conpaas/manager/service"
+	"conpaas/manager/service/servicetest"
 )
 
-// world is everything around the plans: a director that carries them out, a manager that passes them on, and machines with
-// agents, each of which is as far behind as the test wants.
+// world is a service that answers requests, with a director that keeps the rules of code.
 type world struct {
-	spec     api.ServiceSpec
+	servicetest.World[*box]
 	broken   map[string]bool // versions that do not pass their check
-	machines map[api.NodeID]*box
-	next     int
-	plan     service.Plan
-	planned  bool
-	pushes   int
 	versions int
 	late     bool // the last event was the coming into force of a blind order
-	err      error
-	said     []string
 }
 
-// box is one machine: what really runs on it, what was sent to it, and what the manager knows of it.
+// box is one machine, and what really runs on it.
 type box struct {
-	info   api.NodeInfo
-	dead   bool
-	sent   []*order // accepted, in order, not applied yet
-	runs   *order   // applied
+	servicetest.Machine
+	runs   *order // applied
 	up     map[api.Role]bool
 	passed map[string]bool
 	failed map[string]bool
-
-	connected bool
-	serving   bool
-	status    *api.NodeStatus
-	applied   string
-	doubt     bool
-	sentLast  string
-	works     bool // requests to this proxy get their answers
-	blind     int  // how much of sent was decided before a machine was lost or the manager began anew
+	works  bool // requests to this proxy get their answers
+	blind  int  // how much of Sent was decided before a machine was lost or the manager began anew
 }
 
 // order is one configuration.
 type order struct {
-	digest  string
 	proxy   *api.HostingProxyConfig
 	web     *api.HostingWebConfig
 	backend *api.HostingBackendConfig
@@ -66,53 +48,28 @@ var half = Half{Patience: func(settings map[string]string) int {
 }}
 
 func newWorld() *world {
-	return &world{
-		spec: api.ServiceSpec{
+	return &world{broken: map[string]bool{}, World: servicetest.World[*box]{
+		Half: half,
+		Make: func(m servicetest.Machine) *box {
+			return &box{Machine: m, up: map[api.Role]bool{}, passed: map[string]bool{}, failed: map[string]bool{}}
+		},
+		Words: func(c service.Config) string { return decode(c).String() },
+		Roles: (*box).roles,
+		Spec: api.ServiceSpec{
 			ID: 1, Type: api.PHP, Name: "php", Nodes: map[api.Role]int{api.RoleProxy: 1}, Secrets: map[string]api.Secret{"sessions": "secret"},
 			Code: &api.CodeSpec{Wanted: api.CodeDefault, Serving: api.CodeDefault, Versions: []api.CodeBlob{{ID: api.CodeDefault}}},
 		},
-		broken: map[string]bool{}, machines: map[api.NodeID]*box{},
-	}
+		Machines: map[api.NodeID]*box{},
+	}}
 }
 
-func (w *world) fail(format string, args ...any) {
-	if w.err == nil {
-		w.err = fmt.Errorf(format, args...)
-	}
-}
-
-func (w *world) say(format string, args ...any) {
-	w.said = append(w.said, fmt.Sprintf(format, args...))
-}
-
-func (w *world) ids() []api.NodeID {
-	return slices.SortedFunc(maps.Keys(w.machines), service.ByAge)
-}
-
-func (w *world) input() service.Input {
-	in := service.Input{Spec: w.spec}
-	for _, id := range w.ids() {
-		b := w.machines[id]
-		n := service.Node{NodeInfo: b.info, Connected: b.connected, Status: b.status, Serving: b.serving, Sent: b.sentLast, Current: b.status != nil && !b.doubt}
-		if !b.doubt {
-			n.Applied = b.applied
-		}
-		in.Nodes = append(in.Nodes, n)
-	}
-	return in
-}
-
-// think makes the plan, and looks whether it is one.
+// think makes the plan; whatever it is, the first proxy stays.
 func (w *world) think() service.Input {
-	in := w.input()
-	w.plan, w.planned = half.Plan(in), true
-	if err := service.Check(in, w.plan); err != nil {
-		w.fail("%v", err)
-	}
+	in := w.Think()
 	for _, n := range in.Nodes {
 		if n.Role == api.RoleProxy && !n.Draining() {
-			if slices.Contains(slices.Concat(w.plan.Drain, w.plan.Delete), n.ID) {
-				w.fail("the first proxy %s is to go", n.ID)
+			if slices.Contains(slices.Concat(w.Plan.Drain, w.Plan.Delete), n.ID) {
+				w.Fail("the first proxy %s is to go", n.ID)
 			}
 			break
 		}
@@ -120,40 +77,10 @@ func (w *world) think() service.Input {
 	return in
 }
 
-// push sends what the plan wants to whoever is connected and need not wait for others.
-func (w *world) push() {
-	in := w.think()
-	nodes := map[api.NodeID]service.Node{}
-	for _, n := range in.Nodes {
-		nodes[n.ID] = n
-	}
-	for _, n := range in.Nodes {
-		c := w.plan.Nodes[n.ID]
-		held := slices.ContainsFunc(c.After, func(id api.NodeID) bool { return !in.Ready(nodes[id], w.plan.Nodes[id]) })
-		b := w.machines[n.ID]
-		o := decode(service.Digest(in.NodeSpec(n, c)), c)
-		if !b.connected || b.dead || held || b.last() == o.digest && (b.doubt || b.applied == o.digest) {
-			continue
-		}
-		w.say("send %s: %s", n.ID, o)
-		b.sent, b.sentLast = append(b.sent, o), o.digest
-		b.doubt = b.doubt || o.digest != b.applied
-		w.pushes++
-	}
-}
+func (w *world) push() { w.Send(w.think()) }
 
-func (b *box) last() string {
-	if len(b.sent) > 0 {
-		return b.sent[len(b.sent)-1].digest
-	}
-	if b.runs != nil {
-		return b.runs.digest
-	}
-	return ""
-}
-
-func decode(digest string, c service.Config) *order {
-	o := &order{digest: digest}
+func decode(c service.Config) *order {
+	o := &order{}
 	for _, r := range c.Roles {
 		var into any
 		switch r.Role {
@@ -206,16 +133,16 @@ func versions(blobs []api.CodeBlob) (out []string) {
 
 // apply has an agent apply the next thing that it was sent.
 func (w *world) apply(b *box) {
-	if b.dead || len(b.sent) == 0 {
+	c, ok := b.Take()
+	if !ok {
 		return
 	}
-	o := b.sent[0]
-	w.late = b.blind > 0
-	b.sent, b.blind = b.sent[1:], max(b.blind-1, 0)
+	o := decode(c)
+	w.late, b.blind = b.blind > 0, max(b.blind-1, 0)
 	if b.serves() && (o.backend == nil || o.backend.Drain) {
-		for _, id := range w.ids() {
-			if u := w.machines[id]; u != b && !u.dead && u.runs != nil && u.runs.web != nil && slices.Contains(names(u.runs.web.Backends), b.info.ID) {
-				w.fail("backend %s is ended while %s uses it", b.info.ID, id)
+		for _, id := range w.IDs() {
+			if u := w.Machines[id]; u != b && !u.Dead && u.runs != nil && u.runs.web != nil && slices.Contains(names(u.runs.web.Backends), b.Info.ID) {
+				w.Fail("backend %s is ended while %s uses it", b.Info.ID, id)
 			}
 		}
 	}
@@ -237,14 +164,14 @@ func (w *world) apply(b *box) {
 	has := func(v string) bool { return slices.Contains(versions(wanted), v) }
 	maps.DeleteFunc(b.passed, func(v string, _ bool) bool { return !has(v) })
 	maps.DeleteFunc(b.failed, func(v string, _ bool) bool { return !has(v) })
-	w.say("%s applies %s", b.info.ID, o)
+	w.Say("%s applies %s", b.Info.ID, o)
 }
 
 func (b *box) serves() bool { return b.runs != nil && b.runs.backend != nil && !b.runs.backend.Drain }
 
 // work has one thing on a machine go on: a version is checked, a role starts, a drained backend ends.
 func (w *world) work(b *box) bool {
-	if b.dead || b.runs == nil {
+	if b.Dead || b.runs == nil {
 		return false
 	}
 	var wanted []api.CodeBlob
@@ -261,7 +188,7 @@ func (w *world) work(b *box) bool {
 			} else {
 				b.passed[v] = true
 			}
-			w.say("%s has checked %s", b.info.ID, v)
+			w.Say("%s has checked %s", b.Info.ID, v)
 			return true
 		}
 	}
@@ -269,16 +196,15 @@ func (w *world) work(b *box) bool {
 		drain := r == api.RoleBackend && b.runs.backend.Drain
 		if b.up[r] == drain {
 			b.up[r] = !drain
-			w.say("%s: %s up %v", b.info.ID, r, !drain)
+			w.Say("%s: %s up %v", b.Info.ID, r, !drain)
 			return true
 		}
 	}
 	return false
 }
 
-// status is what the agent says.
-func (b *box) state() *api.NodeStatus {
-	s := &api.NodeStatus{Node: b.info.ID}
+// roles is what the agent says.
+func (b *box) roles() (all []api.RoleStatus) {
 	for _, r := range slices.Sorted(maps.Keys(b.up)) {
 		status := api.RoleStatus{Role: r, State: api.RoleStarting}
 		facts := api.HostingFacts{Checked: map[string]bool{}, Refused: map[string]string{}}
@@ -297,7 +223,7 @@ func (b *box) state() *api.NodeStatus {
 		case api.RoleWeb:
 			facts.Servers = names(b.runs.web.Backends)
 		case api.RoleBackend:
-			facts.Host = "host-of-" + string(b.info.ID)
+			facts.Host = "host-of-" + string(b.Info.ID)
 			if b.runs.backend.Drain && !b.up[r] {
 				status.State = api.RoleDrained
 			} else if b.runs.backend.Drain {
@@ -305,48 +231,7 @@ func (b *box) state() *api.NodeStatus {
 			}
 		}
 		status.Facts, _ = json.Marshal(facts)
-		s.Roles = append(s.Roles, status)
+		all = append(all, status)
 	}
-	return s
-}
-
-// report brings what an agent says to the manager.
-func (w *world) report(b *box) {
-	if b.dead || !b.connected {
-		return
-	}
-	b.status, b.applied, b.serving = b.state(), "", false
-	for _, r := range b.status.Roles {
-		b.serving = b.serving || r.State == api.RoleReady
-	}
-	if b.runs != nil {
-		b.applied = b.runs.digest
-	}
-	b.doubt = len(b.sent) > 0
-}
-
-func (w *world) boot(b *box) {
-	if b.info.Key == "" && !b.dead {
-		b.info.Key, b.info.State = "key", api.NodeJoined
-		w.say("%s has joined", b.info.ID)
-	}
-}
-
-func (w *world) connect(b *box) {
-	if !b.dead && b.info.Key != "" && !b.connected {
-		b.connected = true
-		w.report(b)
-	}
-}
-
-// add makes a machine.
-func (w *world) add(r api.Role) *box {
-	w.next++
-	id := api.NodeID(fmt.Sprintf("n%d", w.next))
-	w.machines[id] = &box{
-		info: api.NodeInfo{ID: id, Service: 1, Role: r, State: api.NodeBooting, Overlay: netip.AddrFrom4([4]byte{10, 0, byte(w.next >> 8), byte(w.next)})},
-		up:   map[api.Role]bool{}, passed: map[string]bool{}, failed: map[string]bool{},
-	}
-	w.say("%s is made for role %s", id, r)
-	return w.machines[id]
+	return all
 }

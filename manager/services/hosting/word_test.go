@@ -15,12 +15,12 @@ import (
 
 func BenchmarkPlan(b *testing.B) {
 	w := newWorld()
-	w.spec.Nodes = map[api.Role]int{api.RoleProxy: 4, api.RoleWeb: 20, api.RoleBackend: 400}
+	w.Spec.Nodes = map[api.Role]int{api.RoleProxy: 4, api.RoleWeb: 20, api.RoleBackend: 400}
 	w.quiet()
 	if err := w.end(); err != nil {
 		b.Fatal(err)
 	}
-	in := w.input()
+	in := w.Input()
 	for b.Loop() {
 		half.Plan(in)
 	}

@@ -92,7 +92,7 @@ func TestWhoBeginsTheCluster(t *testing.T) {
 			}
 			found := map[api.NodeID]api.MySQLConfig{}
 			for id, config := range p.Nodes {
-				if o := decode("", config); o.server.Bootstrap > 0 {
+				if o := decode(config); o.server.Bootstrap > 0 {
 					found[id] = *o.server
 				}
 			}

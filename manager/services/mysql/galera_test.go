@@ -39,7 +39,7 @@ func (v *view) weight(of []*box) (n int) {
 
 func (b *box) answers() bool { return b.process && b.view != nil }
 
-func (b *box) primary() bool { return !b.dead && b.answers() && !b.view.lost }
+func (b *box) primary() bool { return !b.Dead && b.answers() && !b.view.lost }
 
 func (b *box) position() string {
 	if b.history == "" {
@@ -68,7 +68,7 @@ func (w *world) facts(b *box) api.MySQLFacts {
 
 // around are the machines with servers that answer which this one sees, itself included.
 func (w *world) around(b *box) (out []*box) {
-	for _, other := range w.living() {
+	for _, other := range w.Living() {
 		if other == b || !b.alone && !other.alone && other.answers() {
 			out = append(out, other)
 		}
@@ -78,13 +78,13 @@ func (w *world) around(b *box) (out []*box) {
 
 // apply has an agent apply the next thing that it was sent; it may be killed between two steps.
 func (w *world) apply(b *box, killed bool) {
-	if b.dead || len(b.sent) == 0 {
+	c, ok := b.Take()
+	if !ok {
 		return
 	}
-	o := b.sent[0]
-	b.sent = b.sent[1:]
+	o := decode(c)
 	b.runs = o
-	w.say("%s applies %s", b.info.ID, o)
+	w.Say("%s applies %s", b.Info.ID, o)
 	if o.server == nil {
 		w.end(b)
 		b.told = false
@@ -123,29 +123,29 @@ func (w *world) crash(b *box) {
 
 // launch starts a server that is to run.
 func (w *world) launch(b *box) {
-	if b.dead || !b.told || b.process {
+	if b.Dead || !b.told || b.process {
 		return
 	}
 	b.process, b.begins = true, b.token != "" && b.token == b.position()
 	b.token = ""
-	w.say("%s is launched at %s, begins %t", b.info.ID, b.position(), b.begins)
+	w.Say("%s is launched at %s, begins %t", b.Info.ID, b.position(), b.begins)
 }
 
 // begin makes some machines the cluster.
 func (w *world) begin(b *box, members []*box) {
-	for _, other := range w.living() {
+	for _, other := range w.Living() {
 		if other.primary() {
-			w.fail("%s begins a cluster beside that of %s", b.info.ID, other.info.ID)
+			w.Fail("%s begins a cluster beside that of %s", b.Info.ID, other.Info.ID)
 		}
 		if other.history != "" && (other.history != b.history || other.changes > b.changes) {
-			w.fail("%s begins with %s, and %s has %s", b.info.ID, b.position(), other.info.ID, other.position())
+			w.Fail("%s begins with %s, and %s has %s", b.Info.ID, b.position(), other.Info.ID, other.position())
 		}
 	}
 	if b.history == "" {
 		w.history++
 		b.history = fmt.Sprintf("h%d", w.history)
 	}
-	w.say("%s begins a cluster of %d at %s", b.info.ID, len(members), b.position())
+	w.Say("%s begins a cluster of %d at %s", b.Info.ID, len(members), b.position())
 	w.form(members)
 	b.view.counts[b] = true
 }
@@ -157,7 +157,7 @@ func (w *world) form(members []*box) {
 	for _, m := range members {
 		v.counts[m] = m.view != nil && m.view.counts[m]
 		if m.history != "" && m.history != best.history {
-			w.fail("%s throws away %s", m.info.ID, m.position())
+			w.Fail("%s throws away %s", m.Info.ID, m.position())
 		}
 		m.history, m.changes, m.view, m.begins = best.history, best.changes, v, false
 	}
@@ -165,12 +165,12 @@ func (w *world) form(members []*box) {
 
 // gather lets machines find and lose each other, by Galera's rule: those of a cluster that see most of it take changes.
 func (w *world) gather() {
-	for _, b := range w.living() {
+	for _, b := range w.Living() {
 		if b.process && b.begins {
 			w.begin(b, []*box{b})
 		}
 	}
-	for _, b := range w.living() {
+	for _, b := range w.Living() {
 		if !b.answers() {
 			continue
 		}
@@ -195,22 +195,22 @@ func (w *world) gather() {
 
 // join lets those that look for a cluster, or have lost it, come to one that they see.
 func (w *world) join() {
-	for _, b := range w.living() {
+	for _, b := range w.Living() {
 		if !b.process || b.primary() || b.begins || b.alone {
 			continue
 		}
-		for _, m := range w.living() {
+		for _, m := range w.Living() {
 			if m.primary() && !m.alone {
 				if b.history == m.history && b.changes > m.changes {
-					w.fail("%s throws away %s, and gets %s of %s", b.info.ID, b.position(), m.position(), m.info.ID)
+					w.Fail("%s throws away %s, and gets %s of %s", b.Info.ID, b.position(), m.position(), m.Info.ID)
 				}
 				if b.history != m.history {
 					if b.history != "" {
-						w.fail("%s throws away %s, and gets %s of %s", b.info.ID, b.position(), m.position(), m.info.ID)
+						w.Fail("%s throws away %s, and gets %s of %s", b.Info.ID, b.position(), m.position(), m.Info.ID)
 					}
 					b.history = m.history
 				}
-				w.say("%s joins %s", b.info.ID, m.info.ID)
+				w.Say("%s joins %s", b.Info.ID, m.Info.ID)
 				b.changes = m.changes
 				w.form(append(slices.Clone(m.view.members), b))
 				break
@@ -221,7 +221,7 @@ func (w *world) join() {
 
 // write acknowledges a change. The others have received it, and one that is killed may not have it on disk.
 func (w *world) write(behind *box) {
-	for _, b := range w.living() {
+	for _, b := range w.Living() {
 		if !b.primary() {
 			continue
 		}
