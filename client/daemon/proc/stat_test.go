@@ -13,9 +13,9 @@ import (
 func TestParseStat(t *testing.T) {
 	tail := " 1 42 42 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 987654 0 0"
 	for name, want := range map[string]stat{
-		"5 (sh) S" + tail:         {pid: 5, state: 'S', session: 42, start: 987654},
-		"5 (a) (b) Z 1) Z" + tail: {pid: 5, state: 'Z', session: 42, start: 987654},
-		"5 () R" + tail + " 1 2":  {pid: 5, state: 'R', session: 42, start: 987654},
+		"5 (sh) S" + tail:         {pid: 5, state: 'S', session: 42, threads: 1, start: 987654},
+		"5 (a) (b) Z 1) Z" + tail: {pid: 5, state: 'Z', session: 42, threads: 1, start: 987654},
+		"5 () R" + tail + " 1 2":  {pid: 5, state: 'R', session: 42, threads: 1, start: 987654},
 	} {
 		if got, err := parseStat([]byte(name)); err != nil || got != want {
 			t.Errorf("%q: got %+v, %v", name, got, err)
