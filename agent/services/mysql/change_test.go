@@ -89,7 +89,9 @@ func TestChangesOfARunningServer(t *testing.T) {
 func TestBeginningInPlaceOfJoining(t *testing.T) {
 	one := newLab(t).machine()
 	one.apply(one.config(nil))
-	one.await(api.RoleMySQL, "it has tried", func(api.RoleStatus, api.MySQLFacts) bool { return strings.Contains(one.log(), "gcomm: connecting to group") })
+	one.await(api.RoleMySQL, "it has tried", func(api.RoleStatus, api.MySQLFacts) bool {
+		return strings.Contains(one.log(), "gcomm: connecting to group")
+	})
 	if facts := one.begin(1); facts.Bootstraps != 1 || !facts.Primary {
 		t.Errorf("it has begun with %+v", facts)
 	}

@@ -9,8 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,19 +33,7 @@ func TestMain(m *testing.M) {
 		fmt.Println(inside(os.Args[2]))
 		os.Exit(0)
 	}
-	if slices.Contains(os.Args, leaderless) {
-		_, _, _ = syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0)
-	}
 	goleak.VerifyTestMain(m)
-}
-
-// leaderless has the test binary end its first thread alone.
-const leaderless = "-leaderless"
-
-func init() {
-	if slices.Contains(os.Args, leaderless) {
-		runtime.LockOSThread()
-	}
 }
 
 // shell is a program of a few shell commands.
@@ -113,22 +99,6 @@ func pids(t *testing.T, path string, n int) []int {
 		return len(all) == n && strings.HasSuffix(string(text), "\n")
 	})
 	return all
-}
-
-// A program whose first thread has ended runs. So it is for a moment whenever a program of several threads becomes another one.
-func TestProgramWithoutItsFirstThread(t *testing.T) {
-	file := stateFile(t)
-	p := start(t, file, Spec{Name: "test", Path: "/proc/self/exe", Args: []string{leaderless}})
-	eventually(t, "its first thread has ended", func() bool {
-		now, err := readStat(p.PID())
-		return err != nil || now.state == 'Z'
-	})
-	if now, err := readStat(p.PID()); !p.Alive() {
-		t.Errorf("it does not run: %+v, %v", now, err)
-	}
-	if _, err := Start(file, shell(forever)); !errors.Is(err, ErrRunning) {
-		t.Errorf("a second start gives %v", err)
-	}
 }
 
 func TestProgramOutlivesItsStarterAndIsAdopted(t *testing.T) {
