@@ -2,7 +2,9 @@ package mysql
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -16,12 +18,18 @@ func TestChangesOfARunningServer(t *testing.T) {
 	one := l.machine()
 	waits := one.config(func(c *api.MySQLConfig) { c.Start = false })
 	// An agent that was killed while it made the database leaves a part of one beside its place.
-	half := filepath.Join(one.root, "var/lib/conpaas", stateDir, "volume", newDataDir)
+	half := filepath.Join(one.root, api.VolumeDir, volumeName, newDataDir)
 	if err := os.MkdirAll(filepath.Join(half, "mysql"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	one.apply(waits)
+	if made, err := os.ReadDir(filepath.Join(one.root, api.VolumeDir, volumeName, dataDir)); err != nil || len(made) > 0 {
+		t.Errorf("who may get all the data of another one has made %v, %v", made, err)
+	}
 	one.begin(1)
+	if _, err := os.Stat(half); !os.IsNotExist(err) {
+		t.Errorf("the part is there still: %v", err)
+	}
 	running, _ := one.host.Service().State(mysqld)
 	one.restart()
 	one.apply(one.config(nil))
@@ -75,6 +83,36 @@ func TestChangesOfARunningServer(t *testing.T) {
 	}
 	one.apply()
 	one.await(api.RoleMySQL, "it is drained", func(s api.RoleStatus, _ api.MySQLFacts) bool { return s.State == api.RoleDrained })
+}
+
+// A server that was to get all the data, and found nobody who has them, begins with an empty database when it is told to.
+func TestBeginningInPlaceOfJoining(t *testing.T) {
+	one := newLab(t).machine()
+	one.apply(one.config(nil))
+	one.await(api.RoleMySQL, "it has tried", func(api.RoleStatus, api.MySQLFacts) bool {
+		return strings.Contains(one.log(), "gcomm: connecting to group")
+	})
+	if facts := one.begin(1); facts.Bootstraps != 1 || !facts.Primary {
+		t.Errorf("it has begun with %+v", facts)
+	}
+	one.exec(one.program(3307), "CREATE DATABASE shop")
+}
+
+// The programs of a state transfer do not wait as long as they would.
+func TestShortWait(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "sleep"), []byte("#!/bin/sh\necho $@\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script, err := filepath.Abs("templates/" + transferScript)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bash := exec.Command("bash", "-c", "set -ue; sleep 10; sleep 0.2; (sleep 10); sleep 100")
+	bash.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "BASH_ENV=" + script}
+	if out, err := bash.CombinedOutput(); err != nil || string(out) != "1\n0.2\n1\n100\n" {
+		t.Errorf("it sleeps %q, %v", out, err)
+	}
 }
 
 // stop stops the process of a server as a lost machine does: the others hear nothing.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +39,13 @@ func TestLifeOfACluster(t *testing.T) {
 	}
 	if got := three.rows(); got != "1" {
 		t.Errorf("the third machine has the rows %q", got)
+	}
+	for _, m := range []*machine{one, two} {
+		state, _ := m.host.Service().State(mysqld)
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", state.PID))
+		if script := m.host.State().Path(configDir + "/" + transferScript); err != nil || !slices.Contains(strings.Split(string(environ), "\x00"), "BASH_ENV="+script) {
+			t.Errorf("%s: its state transfers do not read %s: %v", m.node.ID, script, err)
+		}
 	}
 	one.apply(one.config(nil)) // all members are known, and no bootstrap is asked for any more
 

@@ -78,11 +78,11 @@ func (l Launch) Begin(ctx context.Context, log *slog.Logger) error {
 	if err := os.WriteFile(filepath.Join(l.Run, launchedFile), []byte(launched{os.Getpid(), begin, p}.text()), 0o600); err != nil {
 		return fmt.Errorf("note the launch: %w", err)
 	}
-	return fmt.Errorf("run %s: %w", l.Program, syscall.Exec(l.Program, args, os.Environ()))
+	return fmt.Errorf("run %s: %w", l.Program, syscall.Exec(l.Program, args, append(os.Environ(), "BASH_ENV="+filepath.Join(filepath.Dir(l.Config), transferScript))))
 }
 
 // receiveAt gives where all the data of another machine is received, at a port that the launch before hardly had: the machine that gave to a server which
-// was killed goes on for 10 s, and what came of that would be taken for the beginning of the next transfer, again and again.
+// was killed goes on for 11 s, and what came of that would be taken for the beginning of the next transfer, again and again.
 func (l Launch) receiveAt() string {
 	return netip.AddrPortFrom(l.Address, receivePort+uint16(rand.N(receivePorts))).String() //nolint:gosec // it need not be hard to guess
 }

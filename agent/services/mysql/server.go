@@ -25,7 +25,8 @@ var files embed.FS
 
 const (
 	serverConf     = "my.cnf"
-	beginConf      = "begin.cnf" // the same of a server that begins the cluster
+	beginConf      = "begin.cnf"     // the same of a server that begins the cluster
+	transferScript = "transfer.bash" // is read by the programs of a state transfer
 	proxyConf      = "haproxy.cfg"
 	dataDir        = "data"       // of the server, on the volume
 	newDataDir     = "data.new"   // while it is made
@@ -53,8 +54,10 @@ func (s *Half) applyServer(ctx context.Context, h *host.Host, p paths, n service
 	if _, err := service.VolumePath(n, volumeName); err != nil {
 		return err
 	}
-	if err := s.makeData(ctx, h, p); err != nil {
-		return err
+	for _, dir := range []string{dataDir, "temp", "files"} {
+		if err := h.State().Mkdir(p.volume+"/"+dir, 0o700, p.user); err != nil {
+			return err
+		}
 	}
 	// A server that runs takes over what can be changed by Status, and the rest when it is next started.
 	for name, weight := range map[string]int{serverConf: 0, beginConf: 1} {
@@ -65,6 +68,13 @@ func (s *Half) applyServer(ctx context.Context, h *host.Host, p paths, n service
 		if err := conf.Install(h, conf.File{Name: configDir + "/" + name, Text: text, Mode: 0o644}); err != nil {
 			return err
 		}
+	}
+	text, err := files.ReadFile("templates/" + transferScript)
+	if err != nil {
+		return err
+	}
+	if err := conf.Install(h, conf.File{Name: configDir + "/" + transferScript, Text: text, Mode: 0o644}); err != nil {
+		return err
 	}
 	if err := h.Logs().Make(slowLog, p.user); err != nil {
 		return err
@@ -111,6 +121,11 @@ func (s *Half) bootstrap(ctx context.Context, h *host.Host, p paths, want api.My
 	}
 	if err := s.stopServer(ctx, h, p); err != nil {
 		return err
+	}
+	if want.From == api.MySQLNoData {
+		if err := makeData(ctx, h, p); err != nil {
+			return err
+		}
 	}
 	if err := begin(); err != nil {
 		return err
@@ -191,16 +206,14 @@ func bootstraps(h *host.Host, p paths) (uint64, error) {
 	return n, nil
 }
 
-// makeData makes an empty database where there is none. It is made beside its place, so that one that is there is whole.
-func (s *Half) makeData(ctx context.Context, h *host.Host, p paths) error {
-	for _, dir := range []string{"temp", "files"} {
-		if err := h.State().Mkdir(p.volume+"/"+dir, 0o700, p.user); err != nil {
+// makeData makes an empty database for a server that begins the cluster and has none: any other gets all of its data from one that has them, which
+// throws away what is there. It is made beside its place, so that one that is there is whole.
+func makeData(ctx context.Context, h *host.Host, p paths) error {
+	at, beside := p.volume+"/"+dataDir, p.volume+"/"+newDataDir
+	for _, content := range []string{"mysql", "ibdata1", transferMarks[0]} { // of a database, or of what has come of one
+		if _, err := os.Lstat(h.State().Path(at + "/" + content)); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-	}
-	at, beside := p.volume+"/"+dataDir, p.volume+"/"+newDataDir
-	if _, err := os.Lstat(h.State().Path(at)); !errors.Is(err, fs.ErrNotExist) {
-		return err
 	}
 	path, err := h.Look("mariadb-install-db")
 	if err != nil {
@@ -224,6 +237,9 @@ func (s *Half) makeData(ctx context.Context, h *host.Host, p paths) error {
 	}
 	if err == nil {
 		err = h.State().Flush(beside)
+	}
+	if err == nil {
+		err = h.State().Remove(at) // a server that waited for data may have left files of its own
 	}
 	if err != nil {
 		return fmt.Errorf("make an empty database: %w", err)

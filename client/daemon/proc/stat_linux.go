@@ -19,14 +19,29 @@ const markName = "CONPAAS_PROC"
 // stat is a part of /proc/PID/stat (proc(5)).
 type stat struct {
 	pid     int
-	state   byte // Z: zombie, X: dead, else alive
+	state   byte // of its first thread; Z: zombie, X: dead, else alive
 	session int
+	threads int
 	start   uint64 // clock ticks since the boot of the kernel
 }
 
-func (s stat) alive() bool { return s.state != 'Z' && s.state != 'X' && s.state != 'x' }
+// alive tells whether one of its threads is. The first one may end before the others, and does for a moment whenever another becomes a new
+// program (execve).
+func (s stat) alive() bool {
+	return s.threads > 1 || s.state != 'Z' && s.state != 'X' && s.state != 'x'
+}
 
+// readStat reads what the kernel says of a process. What looks dead is looked at twice: the file may be of the first thread just as another one has
+// taken its place and its id.
 func readStat(pid int) (stat, error) {
+	s, err := readStatOnce(pid)
+	if err != nil || !s.alive() {
+		return readStatOnce(pid)
+	}
+	return s, nil
+}
+
+func readStatOnce(pid int) (stat, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
 		return stat{}, err
@@ -48,11 +63,12 @@ func parseStat(text []byte) (stat, error) {
 	}
 	pid, err1 := strconv.Atoi(string(head))
 	session, err2 := strconv.Atoi(fields[3])
-	start, err3 := strconv.ParseUint(fields[19], 10, 64)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	threads, err3 := strconv.Atoi(fields[17])
+	start, err4 := strconv.ParseUint(fields[19], 10, 64)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return stat{}, fmt.Errorf("read process: %w", err)
 	}
-	return stat{pid: pid, state: fields[0][0], session: session, start: start}, nil
+	return stat{pid: pid, state: fields[0][0], session: session, threads: threads, start: start}, nil
 }
 
 // readAll lists all processes. Those that end meanwhile are left out.
