@@ -56,5 +56,6 @@ func newMySQLServerCommand(g *global) *cobra.Command {
 	c.Flags().StringVar(&l.Run, "run", "", "directory of its marks")
 	c.Flags().StringVar(&l.Reserve, "reserve", "", "path of the file that keeps room for its start")
 	c.Flags().StringVar(&address, "address", "", "where it listens")
+	c.Flags().StringVar(&l.Members, "members", "", "addresses of the cluster's machines in its configuration, with commas between them")
 	return c
 }

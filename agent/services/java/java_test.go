@@ -169,7 +169,7 @@ func TestCheckGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	war := pack(t, compiled(t, "jakarta", map[string]string{"Once": `public class Once extends SERVLET.servlet.http.HttpServlet {
-		public void init() { if (new java.io.File("`+mark+`").delete()) Runtime.getRuntime().halt(137); } }`}), mapped("Once", "/"))
+		public void init() { if (new java.io.File("` + mark + `").delete()) Runtime.getRuntime().halt(137); } }`}), mapped("Once", "/"))
 	if refused := m.add("code-once12", war); refused != "" {
 		t.Errorf("it is refused: %s", refused)
 	}

@@ -27,6 +27,7 @@ type Launch struct {
 	Data    string     // its data directory
 	Run     string     // where its marks are
 	Address netip.Addr // where it listens
+	Members string     // the addresses of the cluster's machines in its configuration, with commas between them
 	Reserve string     // file that keeps room for this
 }
 
@@ -75,7 +76,7 @@ func (l Launch) Begin(ctx context.Context, log *slog.Logger) error {
 		args = append(args, "--wsrep-new-cluster")
 	}
 	log.Info("the database server starts", "position", string(p), "begins", begin)
-	if err := os.WriteFile(filepath.Join(l.Run, launchedFile), []byte(launched{os.Getpid(), begin, p}.text()), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(l.Run, launchedFile), []byte(launched{os.Getpid(), begin, p, l.Members}.text()), 0o600); err != nil {
 		return fmt.Errorf("note the launch: %w", err)
 	}
 	return fmt.Errorf("run %s: %w", l.Program, syscall.Exec(l.Program, args, append(os.Environ(), "BASH_ENV="+filepath.Join(filepath.Dir(l.Config), transferScript))))
@@ -117,18 +118,19 @@ type launched struct {
 	pid    int
 	begins bool
 	from   position
+	knows  string // Launch.Members; "-" for none
 }
 
-func (l launched) text() string { return fmt.Sprintf("%d %t %s", l.pid, l.begins, l.from) }
+func (l launched) text() string { return fmt.Sprintf("%d %t %s %s", l.pid, l.begins, l.from, l.knows) }
 
 // parseLaunched reads a note. The server's user could have written anything there.
 func parseLaunched(text []byte) (l launched, ok bool) {
 	f := strings.Fields(string(text))
-	if len(f) != 3 {
+	if len(f) != 4 {
 		return launched{}, false
 	}
 	pid, err1 := strconv.Atoi(f[0])
 	begins, err2 := strconv.ParseBool(f[1])
 	from, err3 := parsePosition(f[2])
-	return launched{pid, begins, from}, errors.Join(err1, err2, err3) == nil && pid >= 0
+	return launched{pid, begins, from, f[3]}, errors.Join(err1, err2, err3) == nil && pid >= 0
 }

@@ -99,11 +99,11 @@ func TestPositionOfAPart(t *testing.T) {
 }
 
 func TestNoteOfALaunch(t *testing.T) {
-	l := launched{4711, true, history + ":5"}
+	l := launched{4711, true, history + ":5", "10.0.0.1,10.0.0.2"}
 	if got, ok := parseLaunched([]byte(l.text())); !ok || got != l {
 		t.Errorf("%+v, %t", got, ok)
 	}
-	for _, bad := range []string{"", "1 true", "x true " + history + ":5", "1 maybe " + history + ":5", "1 true x", "-1 true " + history + ":5"} {
+	for _, bad := range []string{"", "1 true", "1 true " + history + ":5", "x true " + history + ":5 -", "1 maybe " + history + ":5 -", "1 true x -", "-1 true " + history + ":5 -"} {
 		if got, ok := parseLaunched([]byte(bad)); ok {
 			t.Errorf("%q is %+v", bad, got)
 		}

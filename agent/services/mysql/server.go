@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"text/template"
 
@@ -89,13 +90,26 @@ func (s *Half) applyServer(ctx context.Context, h *host.Host, p paths, n service
 	if err := s.bootstrap(ctx, h, p, want); err != nil {
 		return err
 	}
+	if want.Halt {
+		if err := s.halt(ctx, h, p); err != nil {
+			return err
+		}
+	}
 	if !want.Start {
 		return s.lookAtData(ctx, h, p, program)
 	}
 	return h.Service().Ensure(ctx, host.Program{
 		Name: mysqld, Path: h.Self(), User: p.user, Grace: stopTime, Stop: syscall.SIGTERM, Keep: true,
-		Args: []string{LaunchCommand, "--program", program, "--config", filepath.Join(p.config, serverConf), "--data", h.State().Path(p.volume + "/" + dataDir), "--run", p.run, "--address", want.Listen.Addr().String(), "--reserve", h.State().Path(p.volume + "/" + reserveFile)},
+		Args: []string{LaunchCommand, "--program", program, "--config", filepath.Join(p.config, serverConf), "--data", h.State().Path(p.volume + "/" + dataDir), "--run", p.run, "--address", want.Listen.Addr().String(), "--members", addresses(want.Members), "--reserve", h.State().Path(p.volume + "/" + reserveFile)},
 	})
+}
+
+func addresses(members []netip.Addr) string {
+	texts := make([]string, len(members))
+	for i, a := range members {
+		texts[i] = a.String()
+	}
+	return strings.Join(texts, ",")
 }
 
 // bootstrap begins the cluster here when it is asked for by a number that is new. The number is on disk before anything is done,
@@ -136,6 +150,14 @@ func (s *Half) bootstrap(ctx context.Context, h *host.Host, p paths, want api.My
 	return nil
 }
 
+// halt ends a server that does not know the cluster that is to be begun.
+func (s *Half) halt(ctx context.Context, h *host.Host, p paths) error {
+	if now, err := askServer(ctx, p); err == nil && now.primary {
+		return nil
+	}
+	return s.stopServer(ctx, h, p)
+}
+
 // stopServer ends the server. One that waits for the cluster does not hear that it is to end, and has nothing to write.
 func (s *Half) stopServer(ctx context.Context, h *host.Host, p paths) error {
 	if known, err := s.positionOf(h, p); err == nil && known != "" {
@@ -162,7 +184,7 @@ func (s *Half) lookAtData(ctx context.Context, h *host.Host, p paths, program st
 	if err := h.Run().Remove(runDir + "/" + pidFile); err != nil {
 		return err
 	}
-	_, err = h.Run().Write(runDir+"/"+launchedFile, []byte(launched{0, false, found}.text()), 0o600)
+	_, err = h.Run().Write(runDir+"/"+launchedFile, []byte(launched{0, false, found, "-"}.text()), 0o600)
 	return err
 }
 
@@ -184,7 +206,7 @@ func (s *Half) positionOf(h *host.Host, p paths) (position, error) {
 }
 
 func readLaunched(h *host.Host) (launched, bool) {
-	text, err := h.Run().Read(runDir+"/"+launchedFile, 1<<10)
+	text, err := h.Run().Read(runDir+"/"+launchedFile, 64<<10)
 	if err != nil {
 		return launched{}, false
 	}

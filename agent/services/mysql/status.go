@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"strings"
 	"syscall"
 	"time"
@@ -91,6 +92,10 @@ func (s *Half) serverStatus(ctx context.Context, h *host.Host, n service.Node, p
 	if facts.Bootstraps, err = bootstraps(h, p); err != nil {
 		return api.RoleStatus{Role: api.RoleMySQL, State: api.RoleFailed, Reason: err.Error()}
 	}
+	note, noted := readLaunched(h)
+	if noted = noted && note.pid == state.PID && state.PID != 0; noted {
+		facts.Knows = parseAddresses(note.knows)
+	}
 	now, trouble := look(ctx, p, state)
 	switch {
 	case !known:
@@ -100,7 +105,7 @@ func (s *Half) serverStatus(ctx context.Context, h *host.Host, n service.Node, p
 		facts = answering(facts, now)
 	default:
 		facts.State = api.MySQLStateStarting
-		if note, ok := readLaunched(h); ok && note.begins && note.pid == state.PID && state.PID != 0 {
+		if noted && note.begins {
 			facts.State = api.MySQLStateBeginning
 		}
 		status.Reason = "the database is not in the cluster yet: " + trouble.Error()
@@ -125,6 +130,16 @@ func (s *Half) serverStatus(ctx context.Context, h *host.Host, n service.Node, p
 	}
 	status.Facts = encode(facts)
 	return status
+}
+
+// parseAddresses leaves out what is none: the server's user could have written anything.
+func parseAddresses(text string) (all []netip.Addr) {
+	for part := range strings.SplitSeq(text, ",") {
+		if a, err := netip.ParseAddr(part); err == nil {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // look asks the server, when it runs.

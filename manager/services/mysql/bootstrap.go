@@ -54,6 +54,15 @@ func (f *fleet) chooseBeginner() {
 			return
 		}
 	}
+	// Who looks for a cluster asks those that it was told of when it was started. One that begins elsewhere it would never find: it is
+	// ended, and started again when there is a cluster.
+	f.strays = choose(f.members, func(m *machine) bool {
+		return m != best && m.started() && !(m.answers() && best.answers()) && !slices.Contains(m.facts.Knows, best.Overlay)
+	})
+	if len(f.strays) > 0 {
+		f.blocked = fmt.Sprintf("no database takes changes; %s begins the cluster when %s has ended its server", best.ID, f.strays[0].ID)
+		return
+	}
 	f.beginner, f.blocked = best, fmt.Sprintf("%s begins the cluster", best.ID)
 }
 

@@ -17,6 +17,11 @@ const (
 
 // node gives a mysql machine whose agent is heard and has applied all that it was sent.
 func node(id api.NodeID, facts api.MySQLFacts) service.Node {
+	if facts.Knows == nil && facts.State != api.MySQLStateStopped {
+		for n := range 9 {
+			facts.Knows = append(facts.Knows, netip.AddrFrom4([4]byte{10, 0, 0, byte(n + 1)}))
+		}
+	}
 	data, _ := json.Marshal(facts)
 	state := api.RoleStarting
 	if facts.Primary {

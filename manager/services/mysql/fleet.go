@@ -41,9 +41,10 @@ type fleet struct {
 	servers, proxies group
 	members          []*machine // all that have a database, those that go as well
 
-	beginner   *machine // begins the cluster; nil where none does
-	blocked    string   // why no cluster can be begun though there is none
-	next       *machine // joins now; nil for none
+	beginner   *machine   // begins the cluster; nil where none does
+	strays     []*machine // are ended before it does
+	blocked    string     // why no cluster can be begun though there is none
+	next       *machine   // joins now; nil for none
 	unfinished bool
 }
 
@@ -134,7 +135,7 @@ func (f *fleet) relieved() bool {
 func (f *fleet) server(m *machine) api.RoleSpec {
 	c := api.MySQLConfig{
 		Cluster: cluster(f.in.Spec.ID), Listen: netip.AddrPortFrom(m.Overlay, serverPort), Check: netip.AddrPortFrom(m.Overlay, checkPort),
-		Start: m.started() || m == f.next || m == f.beginner, Password: f.in.Spec.Secrets[passwordSecret], Settings: f.settings(),
+		Start: (m.started() || m == f.next || m == f.beginner) && !slices.Contains(f.strays, m), Halt: slices.Contains(f.strays, m), Password: f.in.Spec.Secrets[passwordSecret], Settings: f.settings(),
 	}
 	if m == f.beginner {
 		c.Bootstrap, c.From = m.facts.Bootstraps+1, m.facts.Position

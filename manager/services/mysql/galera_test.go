@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"conpaas/client/api"
@@ -16,8 +17,9 @@ type database struct {
 	process    bool // it runs
 	begins     bool // it was launched to begin the cluster, and has not done so yet
 	token      string
-	view       *view // the last cluster that took changes that it was in since it was started; nil while it only looks for one
-	alone      bool  // it sees no other machine
+	view       *view        // the last cluster that took changes that it was in since it was started; nil while it only looks for one
+	knows      []netip.Addr // whom it was told of when it was launched
+	alone      bool         // it sees no other machine
 }
 
 // view is a cluster that takes changes, or did so last.
@@ -51,6 +53,9 @@ func (b *box) position() string {
 // facts is what an agent tells of its database.
 func (w *world) facts(b *box) api.MySQLFacts {
 	f := api.MySQLFacts{Bootstraps: b.bootstraps}
+	if b.process {
+		f.Knows = b.knows
+	}
 	switch {
 	case !b.told:
 		f.State, f.Position = api.MySQLStateStopped, b.position()
@@ -101,6 +106,10 @@ func (w *world) apply(b *box, killed bool) {
 			b.process, b.token = false, o.server.From
 		}
 	}
+	if o.server.Halt && !b.primary() {
+		w.end(b)
+		b.told = false
+	}
 	b.told = b.told || o.server.Start
 }
 
@@ -127,7 +136,7 @@ func (w *world) launch(b *box) {
 		return
 	}
 	b.process, b.begins = true, b.token != "" && b.token == b.position()
-	b.token = ""
+	b.token, b.knows = "", b.runs.server.Members
 	w.Say("%s is launched at %s, begins %t", b.Info.ID, b.position(), b.begins)
 }
 
@@ -200,7 +209,7 @@ func (w *world) join() {
 			continue
 		}
 		for _, m := range w.Living() {
-			if m.primary() && !m.alone {
+			if m.primary() && !m.alone && b.finds(m) {
 				if b.history == m.history && b.changes > m.changes {
 					w.Fail("%s throws away %s, and gets %s of %s", b.Info.ID, b.position(), m.position(), m.Info.ID)
 				}
@@ -217,6 +226,13 @@ func (w *world) join() {
 			}
 		}
 	}
+}
+
+// finds tells whether a server that looks for a cluster asks the one of another, which takes changes.
+func (b *box) finds(m *box) bool {
+	return slices.ContainsFunc(m.view.members, func(other *box) bool {
+		return slices.Contains(b.knows, other.Info.Overlay) || b.view != nil && slices.Contains(b.view.members, other)
+	})
 }
 
 // write acknowledges a change. The others have received it, and one that is killed may not have it on disk.

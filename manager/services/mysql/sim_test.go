@@ -13,6 +13,7 @@ import (
 type world struct {
 	servicetest.World[*box]
 	history int
+	volumes []database // of lost machines, for those in their place
 }
 
 // box is one machine, and what really runs on it.
@@ -31,13 +32,23 @@ type order struct {
 func newWorld() *world {
 	w := &world{World: servicetest.World[*box]{
 		Half:     Half{},
-		Make:     func(m servicetest.Machine) *box { return &box{Machine: m} },
 		Words:    func(c service.Config) string { return decode(c).String() },
 		Spec:     api.ServiceSpec{ID: 1, Type: api.MySQL, Name: "db", Nodes: map[api.Role]int{api.RoleMySQL: 1}, Secrets: map[string]api.Secret{"password": "secret"}},
 		Machines: map[api.NodeID]*box{},
 	}}
-	w.Roles = w.roles
+	w.Roles, w.Make = w.roles, w.make
 	return w
+}
+
+func (w *world) make(m servicetest.Machine) *box {
+	b := &box{Machine: m}
+	if m.Info.Role == api.RoleMySQL && len(w.volumes) > 0 {
+		found := w.volumes[0]
+		w.volumes = w.volumes[1:]
+		b.history, b.changes, b.bootstraps = found.history, found.changes, found.bootstraps
+		w.Say("%s has a volume with %s", m.Info.ID, b.position())
+	}
+	return b
 }
 
 func (w *world) push() { w.Send(w.Think()) }
@@ -62,7 +73,7 @@ func decode(c service.Config) *order {
 
 func (o *order) String() (s string) {
 	if o.server != nil {
-		s += fmt.Sprintf("mysql start %t bootstrap %d from %q members %d ", o.server.Start, o.server.Bootstrap, o.server.From, len(o.server.Members))
+		s += fmt.Sprintf("mysql start %t halt %t bootstrap %d from %q members %d ", o.server.Start, o.server.Halt, o.server.Bootstrap, o.server.From, len(o.server.Members))
 	}
 	if o.proxy != nil {
 		s += "glb"
