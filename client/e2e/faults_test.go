@@ -12,7 +12,7 @@ import (
 	"conpaas/client/api"
 )
 
-var seed = flag.Uint64("seed", 0, "take only this walk of the TestFaultScaleOut tests")
+var seed = flag.Uint64("seed", 0, "take only this walk of the TestFault tests")
 
 // shop makes a world in which the application shop serves with count machines.
 func shop(t *testing.T, runtime string, count int) *world {

@@ -23,8 +23,9 @@ type walk struct {
 	killed   int
 }
 
-// walks takes as many walks through the operations of a service, each with its own moments and victims.
+// walks takes as many walks through the operations of a service, each with its own moments and victims; with -seed that one alone.
 func walks(t *testing.T, service string, count uint64, way func(*walk)) {
+	t.Parallel()
 	first, last := uint64(1), count
 	if *seed != 0 {
 		first, last = *seed, *seed

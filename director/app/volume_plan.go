@@ -40,7 +40,7 @@ func volumeSteps(s *snapshot, kind func(api.ServiceType, api.Role) *api.VolumeKi
 	p := &volumePlan{s: s, kind: kind, keeps: keeps, given: map[api.VolumeID]bool{}}
 	for _, v := range s.volumes {
 		if v.Node != "" && !p.acts(v.Node) {
-			p.assign(v, "")
+			p.release(v)
 		}
 	}
 	if len(p.steps) > 0 {
@@ -66,6 +66,15 @@ func (p *volumePlan) step(v store.Volume, event life.VolumeEvent, c store.Volume
 func (p *volumePlan) assign(v store.Volume, node api.NodeID) {
 	p.given[v.ID] = true
 	p.steps = append(p.steps, volumeStep{id: v.ID, node: node, service: v.Service, role: v.Role})
+}
+
+// release takes a volume from a machine that is going or gone. That of one that was removed since there are enough others is of no role any
+// more: a service that is stopped before the volume is an orphan would be given old data when it is started.
+func (p *volumePlan) release(v store.Volume) {
+	if service, ok := p.service(v.Service); ok && v.Automatic && p.full(service, v.Role) {
+		v.Role = ""
+	}
+	p.assign(v, "")
 }
 
 func (p *volumePlan) node(id api.NodeID) (store.Node, bool) {
@@ -101,7 +110,7 @@ func (p *volumePlan) forgotten(v store.Volume) {
 		origin = fmt.Sprintf("application %s", p.s.application.Name)
 	case v.Automatic && !serves:
 		origin = fmt.Sprintf("a removed service of application %s", p.s.application.Name)
-	case v.Automatic && p.full(service, v.Role):
+	case v.Automatic && (v.Role == "" || p.full(service, v.Role)):
 		origin = fmt.Sprintf("a removed machine of service %s of application %s", service.Name, p.s.application.Name)
 	case !v.Automatic && v.Service != 0 && !serves: // it has no next machine
 		p.given[v.ID] = true
@@ -185,7 +194,9 @@ func (p *volumePlan) supplyOne(service store.Service, n store.Node, kind api.Vol
 	if p.has(n, func(v store.Volume) bool { return v.Automatic && v.Mount == kind.Name }) {
 		return
 	}
-	for _, v := range p.s.volumes {
+	free := slices.Clone(p.s.volumes)
+	slices.SortStableFunc(free, func(a, b store.Volume) int { return b.Since.Compare(a.Since) }) // the newest data first, where there are more than are needed
+	for _, v := range free {
 		if v.Automatic && v.Mount == kind.Name && p.waits(v, n) {
 			p.assign(v, n.ID)
 			return

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"conpaas/client/api"
 	"conpaas/director/store"
@@ -16,6 +17,8 @@ func asText(steps []volumeStep) (text []string) {
 		switch {
 		case s.create != nil:
 			text = append(text, fmt.Sprintf("new %d -> %s", s.create.SizeMiB, s.create.Node))
+		case s.event == "" && s.role == "":
+			text = append(text, fmt.Sprintf("%s -> no role", s.id))
 		case s.event == "":
 			text = append(text, fmt.Sprintf("%s -> %s", s.id, s.node))
 		default:
@@ -38,6 +41,8 @@ func TestVolumeSteps(t *testing.T) {
 	node := func(id api.NodeID, state api.NodeState) store.Node {
 		return store.Node{ID: id, Service: 1, Role: "node", Cloud: "c", State: state, Machine: "m-" + string(id)}
 	}
+	removed, newer := auto("v1", api.VolumeAvailable, "", ""), auto("v2", api.VolumeAvailable, "", "")
+	removed.Role, newer.Since = "", time.Unix(1, 0)
 	const running, stopped, deleted = store.ApplicationRunning, store.ApplicationStopped, store.ApplicationDeleted
 	for _, c := range []struct {
 		name    string
@@ -86,7 +91,15 @@ func TestVolumeSteps(t *testing.T) {
 			"v2 delete",
 		},
 		{"stopped", stopped, 1, nil, []store.Volume{auto("v1", api.VolumeAvailable, "", ""), users("v2", api.VolumeAvailable, "", "", 2)}, ""},
-		{"removed", running, -1, nil, []store.Volume{auto("v1", api.VolumeAvailable, "", ""), users("v2", api.VolumeAvailable, "", "", 2)}, "v1 abandon, v2 -> "},
+		{"removed", running, -1, nil, []store.Volume{auto("v1", api.VolumeAvailable, "", ""), users("v2", api.VolumeAvailable, "", "", 2)}, "v1 abandon, v2 -> no role"},
+		{
+			"a machine is removed", running, 1,
+			[]store.Node{node("n2", api.NodeReady), node("n3", api.NodeDeleting)},
+			[]store.Volume{auto("v1", api.VolumeAttached, "n3", "n3"), auto("v2", api.VolumeAttached, "n2", "n2")},
+			"v1 -> no role",
+		},
+		{"stopped before that of a removed machine is free", stopped, 1, nil, []store.Volume{removed, auto("v2", api.VolumeAvailable, "", "")}, "v1 abandon"},
+		{"more than are needed", running, 1, []store.Node{node("n4", api.NodeWanted)}, []store.Volume{auto("v1", api.VolumeAvailable, "", ""), newer}, "v2 -> n4"},
 		{"removed while a machine has it", running, -1, []store.Node{node("n2", api.NodeDraining)}, []store.Volume{auto("v1", api.VolumeAttached, "n2", "n2")}, ""},
 		{"application deleted", deleted, 1, nil, []store.Volume{auto("v1", api.VolumeAvailable, "", ""), users("v2", api.VolumeAvailable, "", "", 2)}, "v1 abandon, v2 abandon"},
 		{
