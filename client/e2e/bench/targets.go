@@ -49,9 +49,9 @@ var imageTargets = []target{
 var databaseTargets = []target{
 	{name: "mysql_start_s", unit: "s"},
 	{name: "mysql_join_s", unit: "s"},
-	{name: "mysql_pause_s", unit: "s"}, // of writes, when the machine that takes them is lost
-	{name: "mysql_detected_s", unit: "s"}, // the loss of a machine
-	{name: "mysql_replaced_s", unit: "s"}, // until the server in its place has the data
+	{name: "mysql_pause_s", unit: "s"},        // of writes, when the machine that takes them is lost
+	{name: "mysql_detected_s", unit: "s"},     // the loss of a machine
+	{name: "mysql_replaced_s", unit: "s"},     // until the server in its place has the data
 	{name: "mysql_queries_per_s", unit: "/s"}, // the baseline is HAProxy without checks, with the same server
 	{name: "mysql_balancer_ratio", unit: "times", least: least(0.95)},
 	{name: "wordpress_first_page_s", unit: "s", most: most(30)},
