@@ -41,7 +41,7 @@ test-unit: go-version ## unit, conformance and component tests
 	go test -timeout 2m -run '^TestArchitecture' ./client/e2e
 
 test-stories: build image ## the real programs against each other on the local cloud
-	go test -timeout 30m -count=1 ./client/e2e
+	go test -timeout 40m -count=1 ./client/e2e
 
 test-images: build image ## images that are made and booted for real, in virtual machines under both firmwares and as a container
 	CONPAAS_CACHE=$(CACHE) go test -timeout 20m -count=1 ./imagebuilder/imagetest
