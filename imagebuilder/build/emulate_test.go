@@ -27,6 +27,7 @@ func TestForeignArchitecturesNeedAnEmulator(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+	put(t, registered, map[string]string{"qemu-aarch64": "disabled\ninterpreter x\nflags: F\n"})
 	put(t, lines, map[string]string{"qemu-aarch64.conf": "# none\n:no line of it\n"})
 	if _, err := find(); err == nil || !strings.Contains(err.Error(), "needs Linux 6.7") || !strings.HasSuffix(err.Error(), "apt-get install binfmt-support qemu-user-static") {
 		t.Errorf("what cannot be registered: %v", err)

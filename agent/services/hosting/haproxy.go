@@ -88,7 +88,13 @@ func mapPath(p Site) string { return p.Path(p.Config() + "/" + versionMap) }
 // configurations too: each of their connections may bring one more request.
 func switchVersion(ctx context.Context, p Site, version string) error {
 	command := "set map " + mapPath(p) + " " + mapKey + " " + version
-	serving, err := servingVersion(ctx, p)
+	const asked = "asked"
+	var serving string
+	err := conf.Await(ctx, asked, func(ctx context.Context) (string, error) { // one that was started just now does not answer yet
+		var err error
+		serving, err = servingVersion(ctx, p)
+		return asked, err
+	})
 	if err == nil && serving != version {
 		if _, err := haproxy.Ask(ctx, haproxySocket(p), command); err != nil {
 			return err
@@ -102,7 +108,6 @@ func switchVersion(ctx context.Context, p Site, version string) error {
 		return fmt.Errorf("haproxy was told to serve version %s and serves %q", version, serving)
 	}
 	var workers []string
-	const asked = "asked"
 	// The master does not listen while it begins anew, which it does beside its new worker.
 	err = conf.Await(ctx, asked, func(ctx context.Context) (string, error) {
 		var err error

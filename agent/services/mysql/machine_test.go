@@ -43,7 +43,7 @@ func beProgram(name string, args []string) error {
 	var l Launch
 	var listen, socket, address string
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
-	for into, option := range map[*string]string{&l.Program: "program", &l.Config: "config", &l.Data: "data", &l.Run: "run", &listen: "listen", &socket: "socket", &address: "address", &l.Reserve: "reserve"} {
+	for into, option := range map[*string]string{&l.Program: "program", &l.Config: "config", &l.Data: "data", &l.Run: "run", &listen: "listen", &socket: "socket", &address: "address", &l.Reserve: "reserve", &l.Members: "members"} {
 		f.StringVar(into, option, "", "")
 	}
 	if err := f.Parse(args); err != nil {
