@@ -55,12 +55,34 @@ func (w *world) machines() []machine {
 // machine gives the machine of a node.
 func (w *world) machine(node api.NodeID) machine {
 	w.t.Helper()
-	all := w.machines()
-	i := slices.IndexFunc(all, func(m machine) bool { return strings.HasPrefix(m.Token, string(node)+"-") })
-	if i < 0 {
-		w.t.Fatalf("no machine of node %s among %v", node, all)
+	m, ok := w.find(node)
+	if !ok {
+		w.t.Fatalf("no machine of node %s among %v", node, w.machines())
 	}
-	return all[i]
+	return m
+}
+
+func (w *world) find(node api.NodeID) (machine, bool) {
+	w.t.Helper()
+	for _, m := range w.machines() {
+		if strings.HasPrefix(m.Token, string(node)+"-") {
+			return m, true
+		}
+	}
+	return machine{}, false
+}
+
+// killAll kills the processes of all machines whose command line has a word, and gives how many.
+func (w *world) killAll(word string) (count int) {
+	w.t.Helper()
+	for _, m := range w.machines() {
+		for _, pid := range m.processes(word) {
+			if syscall.Kill(pid, syscall.SIGKILL) == nil {
+				count++
+			}
+		}
+	}
+	return count
 }
 
 // processes gives the pids of a machine's processes whose command line has all of the words, lowest first.

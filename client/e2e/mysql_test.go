@@ -181,11 +181,7 @@ func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 	w.eventually(180*time.Second, "the machines are replaced", func() error { return w.replaced(first.ID, 4) })
 	w.eventually(180*time.Second, "all have the data", func() error { return w.synced(3) })
 	t.Logf("a machine is replaced: %d writes, the longest pause %v", l.count(), l.takePause())
-	for _, m := range w.machines() {
-		for _, pid := range m.processes("/usr/sbin/mariadbd") {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-		}
-	}
+	w.killAll("/usr/sbin/mariadbd")
 	before = l.count()
 	w.eventually(180*time.Second, "it writes again", func() error { return atLeast(l.count(), before+50) })
 	t.Logf("all servers have ended and begun again: %d writes, the longest pause %v", l.count(), l.takePause())
@@ -194,9 +190,9 @@ func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 	w.cps("service", "start", "shop", "mysql")
 
 	for _, n := range w.of(api.RoleMySQL) {
-		has := make(map[string]bool)
-		for row := range strings.Lines(w.sql(n.ID, "SET wsrep_sync_wait = 1; SELECT n FROM shop.w")) {
-			has[strings.TrimSpace(row)] = true
+		has, err := w.rows(n.ID)
+		if err != nil {
+			t.Fatal(err)
 		}
 		lost := 0
 		for _, row := range acked {
@@ -209,6 +205,16 @@ func TestMySQLKeepsWhatItHasAcknowledged(t *testing.T) {
 			t.Errorf("%s lacks %d of %d acknowledged rows", n.ID, lost, len(acked))
 		}
 	}
+}
+
+// rows gives what a server has in shop.w.
+func (w *world) rows(node api.NodeID) (map[string]bool, error) {
+	out, err := w.try("node", "exec", string(node), "--", "mariadb", "-S", socket, "-N", "-e", "SET wsrep_sync_wait = 1; SELECT n FROM shop.w")
+	has := make(map[string]bool)
+	for row := range strings.Lines(out) {
+		has[strings.TrimSpace(row)] = true
+	}
+	return has, err
 }
 
 // synced tells whether exactly count servers have all the data, as they say now.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -106,8 +105,8 @@ func (w *walk) killOne() string {
 	if victim == 1 {
 		node = manager(nodes)
 	}
-	m, ok := w.running(node)
-	if !ok {
+	m, ok := w.find(node.ID)
+	if !ok || m.Task.PID == 0 {
 		return "nothing: " + string(node.ID) + " has no machine"
 	}
 	switch victim {
@@ -121,26 +120,9 @@ func (w *walk) killOne() string {
 		return fmt.Sprintf("the machine of %s, %s", node.ID, node.Role)
 	}
 	word := w.programs[w.random.IntN(len(w.programs))]
-	count := 0
-	for _, m := range w.machines() {
-		for _, pid := range m.processes(word) {
-			if syscall.Kill(pid, syscall.SIGKILL) == nil {
-				count++
-			}
-		}
-	}
+	count := w.killAll(word)
 	w.killed += count
 	return fmt.Sprintf("%d of %s", count, word)
-}
-
-// running gives the machine of a node, where there is one.
-func (w *walk) running(node api.Node) (machine, bool) {
-	for _, m := range w.machines() {
-		if strings.HasPrefix(m.Token, string(node.ID)+"-") && m.Task.PID != 0 {
-			return m, true
-		}
-	}
-	return machine{}, false
 }
 
 // upload uploads a version of a service of the application shop, a tar.gz of these files, and gives its id.

@@ -1,9 +1,11 @@
 package mysql
 
 import (
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -96,6 +98,26 @@ func TestBeginningInPlaceOfJoining(t *testing.T) {
 		t.Errorf("it has begun with %+v", facts)
 	}
 	one.exec(one.program(3307), "CREATE DATABASE shop")
+}
+
+// A server that waits for a cluster which it would never find tells whom it knows, and is ended when that is asked for; one that takes changes goes on.
+func TestHalt(t *testing.T) {
+	one := newLab(t).machine()
+	halt := one.config(func(c *api.MySQLConfig) { c.Start, c.Halt = false, true })
+	gone := netip.MustParseAddr("127.96.0.99")
+	one.apply(one.config(func(c *api.MySQLConfig) { c.Members = append(c.Members, gone) }))
+	one.await(api.RoleMySQL, "it waits for the cluster", func(_ api.RoleStatus, f api.MySQLFacts) bool {
+		return f.State == api.MySQLStateStarting && slices.Contains(f.Knows, gone) && strings.Contains(one.log(), "gcomm: connecting to group")
+	})
+	one.apply(halt)
+	if status, facts := one.status(api.RoleMySQL); facts.State != api.MySQLStateStopped || facts.Position != api.MySQLNoData || len(facts.Knows) > 0 {
+		t.Errorf("it is %+v with %+v", status, facts)
+	}
+	one.begin(1)
+	one.apply(halt)
+	if status, facts := one.status(api.RoleMySQL); status.State != api.RoleReady || !facts.Primary {
+		t.Errorf("the one at work is %+v with %+v", status, facts)
+	}
 }
 
 // The programs of a state transfer do not wait as long as they would.

@@ -100,7 +100,10 @@ func (s *Half) applyServer(ctx context.Context, h *host.Host, p paths, n service
 	}
 	return h.Service().Ensure(ctx, host.Program{
 		Name: mysqld, Path: h.Self(), User: p.user, Grace: stopTime, Stop: syscall.SIGTERM, Keep: true,
-		Args: []string{LaunchCommand, "--program", program, "--config", filepath.Join(p.config, serverConf), "--data", h.State().Path(p.volume + "/" + dataDir), "--run", p.run, "--address", want.Listen.Addr().String(), "--members", addresses(want.Members), "--reserve", h.State().Path(p.volume + "/" + reserveFile)},
+		Args: []string{
+			LaunchCommand, "--program", program, "--config", filepath.Join(p.config, serverConf), "--data", h.State().Path(p.volume + "/" + dataDir), "--run", p.run,
+			"--address", want.Listen.Addr().String(), "--members", addresses(want.Members), "--reserve", h.State().Path(p.volume + "/" + reserveFile),
+		},
 	})
 }
 

@@ -46,6 +46,7 @@ func TestWhoBeginsTheCluster(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		nodes  []service.Node
+		halts  api.NodeID
 		begins api.NodeID
 		number uint64
 		from   string
@@ -59,10 +60,14 @@ func TestWhoBeginsTheCluster(t *testing.T) {
 			nodes:  []service.Node{node("n1", api.MySQLFacts{State: api.MySQLStateStarting, Position: historyA + ":4", Bootstraps: 6})},
 			begins: "n1", number: 7, from: historyA + ":4",
 		},
-		"the most advanced":       {nodes: []service.Node{waiting("n1", historyA+":5"), waiting("n2", historyA+":10"), waiting("n3", historyA+":9")}, begins: "n2", number: 1, from: historyA + ":10"},
-		"of equals the oldest":    {nodes: []service.Node{waiting("n1", historyA+":5"), waiting("n2", historyA+":10"), waiting("n3", historyA+":10")}, begins: "n2", number: 1, from: historyA + ":10"},
-		"data before none":        {nodes: []service.Node{waiting("n1", api.MySQLNoData), waiting("n2", historyA+":0")}, begins: "n2", number: 1, from: historyA + ":0"},
-		"one is at work":          {nodes: []service.Node{waiting("n1", historyA+":9"), node("n2", api.MySQLFacts{State: "Synced", Primary: true, Position: historyA + ":5"})}},
+		"the most advanced":    {nodes: []service.Node{waiting("n1", historyA+":5"), waiting("n2", historyA+":10"), waiting("n3", historyA+":9")}, begins: "n2", number: 1, from: historyA + ":10"},
+		"of equals the oldest": {nodes: []service.Node{waiting("n1", historyA+":5"), waiting("n2", historyA+":10"), waiting("n3", historyA+":10")}, begins: "n2", number: 1, from: historyA + ":10"},
+		"data before none":     {nodes: []service.Node{waiting("n1", api.MySQLNoData), waiting("n2", historyA+":0")}, begins: "n2", number: 1, from: historyA + ":0"},
+		"one is at work":       {nodes: []service.Node{waiting("n1", historyA+":9"), node("n2", api.MySQLFacts{State: "Synced", Primary: true, Position: historyA + ":5"})}},
+		"one that would not find it": {
+			nodes: []service.Node{node("n1", api.MySQLFacts{State: api.MySQLStateStarting, Position: historyA + ":4", Knows: []netip.Addr{netip.MustParseAddr("10.0.0.9")}}), waiting("n2", historyA+":5")},
+			halts: "n1", reason: "n2 begins the cluster when n1 has ended its server",
+		},
 		"one is silent":           {nodes: []service.Node{waiting("n1", historyA+":5"), changed(waiting("n2", historyA+":4"), func(n *service.Node) { n.Connected = false })}, reason: "n2 is heard"},
 		"one has not reported":    {nodes: []service.Node{waiting("n1", historyA+":5"), changed(waiting("n2", ""), func(n *service.Node) { n.Status = &api.NodeStatus{} })}, reason: "n2 has told"},
 		"one does not know":       {nodes: []service.Node{waiting("n1", historyA+":5"), waiting("n2", "")}, reason: "n2 knows"},
@@ -97,8 +102,12 @@ func TestWhoBeginsTheCluster(t *testing.T) {
 			}
 			found := map[api.NodeID]api.MySQLConfig{}
 			for id, config := range p.Nodes {
-				if o := decode(config); o.server.Bootstrap > 0 {
+				o := decode(config)
+				if o.server.Bootstrap > 0 {
 					found[id] = *o.server
+				}
+				if o.server.Halt != (id == c.halts) || o.server.Halt && o.server.Start {
+					t.Errorf("%s is told %+v", id, o.server)
 				}
 			}
 			switch got, ok := found[c.begins]; {
